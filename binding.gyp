@@ -1,0 +1,31 @@
+{
+  "targets": [
+    {
+      "target_name": "asynchia",
+      "sources": [
+        "native/addon.cc",
+        "native/addresses.cc",
+        "native/arguments.cc",
+        "native/backend_epoll.cc",
+        "native/backend_poll.cc",
+        "native/backend_select.cc",
+        "native/backends.cc",
+        "native/constants.cc",
+        "native/guest_loop.cc",
+        "native/readiness.cc",
+        "native/resolver.cc",
+        "native/select.cc",
+        "native/sockets.cc",
+        "native/transfers.cc",
+        "native/wakeups.cc"
+      ],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      "cflags": ["-Wall", "-Wextra"],
+      "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden"],
+      "cflags_cc!": ["-fexceptions"],
+      # A worker that ends unloads the addon; a look-up may still be on its way out of it then.
+      "ldflags": ["-Wl,-z,nodelete"]
+    }
+  ]
+}

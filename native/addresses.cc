@@ -1,0 +1,127 @@
+#include "addresses.h"
+
+#include <arpa/inet.h>
+#include <napi.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+#include "environment.h"
+
+namespace asynchia {
+namespace {
+
+constexpr size_t kPathOffset = offsetof(sockaddr_un, sun_path);
+
+std::string Host(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address.ss_family == AF_INET) {
+    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &in4.sin_addr, text, sizeof text);
+    return text;
+  }
+  const auto& in6 = reinterpret_cast<const sockaddr_in6&>(address);
+  inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text);
+  // A link-local address means nothing without its interface.
+  return in6.sin6_scope_id == 0 ? text
+                                : std::string(text) + "%" + std::to_string(in6.sin6_scope_id);
+}
+
+// (host, port, isName): packed, or undefined where the host is not a numeric address or, given that
+// it is a name, could not be resolved (which blocks).
+Napi::Value PackInet(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsString() || !info[1].IsNumber() || !info[2].IsBoolean()) {
+    Napi::TypeError::New(env, "packInet: expected a host, a port and whether it is a name")
+        .ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const std::string host = info[0].As<Napi::String>().Utf8Value();
+  const uint32_t port = info[1].As<Napi::Number>().Uint32Value();
+  addrinfo hints{};
+  hints.ai_flags = info[2].As<Napi::Boolean>().Value() ? AI_ADDRCONFIG : AI_NUMERICHOST;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  // getaddrinfo would stop at a NUL and take what stands before it.
+  if (port > 65535 || host.find('\0') != std::string::npos ||
+      getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
+    return env.Undefined();
+  }
+  // sin_port and sin6_port lie at the same place.
+  reinterpret_cast<sockaddr_in*>(found->ai_addr)->sin_port = htons(static_cast<uint16_t>(port));
+  napi_value packed = PackedAddress(env, found->ai_addr, found->ai_addrlen);
+  freeaddrinfo(found);
+  return Napi::Value(env, packed);
+}
+
+// (path as bytes; a leading NUL makes it abstract): packed, or undefined where it is too long.
+Napi::Value PackUnix(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsBuffer()) {
+    Napi::TypeError::New(env, "packUnix: expected bytes").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto path = info[0].As<Napi::Buffer<char>>();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const bool is_abstract = path.Length() > 0 && path.Data()[0] == '\0';
+  // A path in the file system is terminated by a NUL (unix(7)), an abstract name by its length.
+  const size_t length = path.Length() + (is_abstract ? 0 : 1);
+  if (path.Length() == 0 || length > sizeof address.sun_path) return env.Undefined();
+  std::memcpy(address.sun_path, path.Data(), path.Length());
+  return Napi::Value(env, PackedAddress(env, reinterpret_cast<sockaddr*>(&address),
+                                        static_cast<socklen_t>(kPathOffset + length)));
+}
+
+// (packed): as an object.
+Napi::Value UnpackAddress(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  sockaddr_storage address{};
+  if (!info[0].IsBuffer() || info[0].As<Napi::Buffer<char>>().Length() > sizeof address) {
+    Napi::TypeError::New(env, "unpackAddress: expected bytes").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto packed = info[0].As<Napi::Buffer<char>>();
+  std::memcpy(&address, packed.Data(), packed.Length());
+  return Napi::Value(env, AddressObject(env, address, static_cast<socklen_t>(packed.Length())));
+}
+
+}  // namespace
+
+napi_value PackedAddress(napi_env env, const sockaddr* address, socklen_t length) {
+  return Napi::Buffer<uint8_t>::Copy(env, reinterpret_cast<const uint8_t*>(address), length);
+}
+
+napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_t length) {
+  Napi::Object object = Napi::Object::New(env);
+  if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
+    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address);
+    object.Set("host", Host(address));
+    object.Set("port", static_cast<uint32_t>(ntohs(in4.sin_port)));
+    object.Set("family", address.ss_family == AF_INET ? "IPv4" : "IPv6");
+    return object;
+  }
+  const auto& local = reinterpret_cast<const sockaddr_un&>(address);
+  // The kernel counts more than the structure where a path fills it without a terminator.
+  const size_t whole = std::min<size_t>(length, sizeof local);
+  size_t path_length = whole > kPathOffset ? whole - kPathOffset : 0;
+  const char* path = local.sun_path;
+  if (path_length > 0 && path[0] != '\0') path_length = strnlen(path, path_length);
+  object.Set("path", Napi::String::New(env, path, path_length));
+  return object;
+}
+
+void ExportAddresses(napi_env env, napi_value exports) {
+  Napi::Object object(env, exports);
+  object.Set("packInet", Napi::Function::New(env, PackInet, "packInet"));
+  object.Set("packUnix", Napi::Function::New(env, PackUnix, "packUnix"));
+  object.Set("unpackAddress", Napi::Function::New(env, UnpackAddress, "unpackAddress"));
+}
+
+}  // namespace asynchia

@@ -1,0 +1,19 @@
+#include "arguments.h"
+
+#include <string>
+
+namespace asynchia {
+
+bool Arguments::Expected(const char* what) const {
+  const std::string message = std::string("native call: expected ") + what;
+  napi_throw_type_error(env_, "ERR_INVALID_ARG_TYPE", message.c_str());
+  return false;
+}
+
+void Export(napi_env env, napi_value object, const char* name, napi_callback function, void* data) {
+  napi_value value = nullptr;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value);
+  napi_set_named_property(env, object, name, value);
+}
+
+}  // namespace asynchia

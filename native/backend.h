@@ -1,0 +1,57 @@
+// The seam: what the loop needs of a readiness mechanism, and nothing more.
+#ifndef ASYNCHIA_BACKEND_H_
+#define ASYNCHIA_BACKEND_H_
+
+#include <node_api.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "readiness.h"
+
+namespace asynchia {
+
+// What is ready, as (descriptor, bits) pairs in memory that JavaScript shares.
+struct Ready {
+  int32_t* pairs = nullptr;
+  int capacity = 0;
+  int count = 0;
+
+  bool IsFull() const { return count == capacity; }
+  void Push(int fd, int bits) {
+    pairs[2 * count] = fd;
+    pairs[2 * count + 1] = bits;
+    count++;
+  }
+};
+
+// Masks and results are in poll(2)'s bits; POLLERR, POLLHUP and POLLNVAL are reported unasked.
+// Everything is level-triggered. Failure is a negative errno.
+class Backend {
+ public:
+  Backend() = default;
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  virtual int Add(int fd, int mask) = 0;
+  // With an unchanged mask too, it makes a descriptor be looked at afresh.
+  virtual int Modify(int fd, int mask) = 0;
+  virtual int Remove(int fd) = 0;
+  // Appends to `ready`; returns 0 or a negative errno.
+  virtual int Wait(double timeout_ms, Ready* ready) = 0;
+
+  // Adds what poll(2) has to watch in order to know that Wait has something: several running maps
+  // share one wait. False: something is ready now.
+  virtual bool Watch(std::vector<pollfd>* watched) const = 0;
+};
+
+std::unique_ptr<Backend> MakeSelectBackend();
+std::unique_ptr<Backend> MakePollBackend();
+// Null where the kernel gives no epoll instance (errno tells why).
+std::unique_ptr<Backend> MakeEpollBackend();
+
+}  // namespace asynchia
+
+#endif  // ASYNCHIA_BACKEND_H_

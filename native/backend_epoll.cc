@@ -1,0 +1,130 @@
+// epoll(7), level-triggered.
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+
+#include "backend.h"
+#include "descriptor.h"
+
+namespace asynchia {
+namespace {
+
+class EpollBackend final : public Backend {
+ public:
+  explicit EpollBackend(int epoll_fd) : epoll_(epoll_fd) {}
+
+  int Add(int fd, int mask) override {
+    if (fd < 0) return -EBADF;
+    if (MaskOf(fd) != 0) return -EEXIST;
+    epoll_event event = Event(fd, mask);
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) {
+      // epoll_ctl(2): EPERM is how regular files and directories are refused. poll(2) and
+      // select(2) call them always ready, and so does this.
+      if (errno != EPERM) return -errno;
+      always_ready_.push_back(fd);
+    }
+    SetMask(fd, mask);
+    return 0;
+  }
+
+  int Modify(int fd, int mask) override {
+    const int was = MaskOf(fd);
+    if (was == 0) return -ENOENT;
+    if (was == mask) return 0;
+    if (!IsAlwaysReady(fd)) {
+      epoll_event event = Event(fd, mask);
+      if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) < 0) return -errno;
+    }
+    SetMask(fd, mask);
+    return 0;
+  }
+
+  // Told to the kernel although closing a descriptor would do it too: a duplicate (one that a child
+  // process inherited between fork and exec, say) keeps a closed descriptor reporting.
+  int Remove(int fd) override {
+    if (MaskOf(fd) == 0) return -ENOENT;
+    SetMask(fd, 0);
+    const auto file = std::find(always_ready_.begin(), always_ready_.end(), fd);
+    if (file != always_ready_.end()) {
+      always_ready_.erase(file);
+      return 0;
+    }
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr) < 0 ? -errno : 0;
+  }
+
+  int Wait(double timeout_ms, Ready* ready) override {
+    const bool has_ready_file = HasReadyFile();
+    const int room = ready->capacity - ready->count;
+    // Files leave half of the room to the rest, so that neither starves the other.
+    const int most = std::min(kBatch, has_ready_file ? (room + 1) / 2 : room);
+    const int count =
+        EpollUntil(epoll_.get(), events_, most, Deadline(has_ready_file ? 0 : timeout_ms));
+    if (count < 0) return count;
+    for (int i = 0; i < count; i++) {
+      ready->Push(events_[i].data.fd, static_cast<int>(events_[i].events));
+    }
+    if (has_ready_file) PushReadyFiles(ready);
+    return 0;
+  }
+
+  bool Watch(std::vector<pollfd>* watched) const override {
+    watched->push_back({epoll_.get(), POLLIN, 0});
+    return !HasReadyFile();
+  }
+
+ private:
+  static constexpr int kBatch = 1024;
+  static constexpr int kFileBits = POLLIN | POLLOUT;
+
+  static epoll_event Event(int fd, int mask) {
+    epoll_event event{};
+    event.events = static_cast<uint32_t>(mask);
+    event.data.fd = fd;
+    return event;
+  }
+
+  int MaskOf(int fd) const {
+    const auto index = static_cast<size_t>(fd);
+    return fd >= 0 && index < masks_.size() ? masks_[index] : 0;
+  }
+
+  void SetMask(int fd, int mask) {
+    const auto index = static_cast<size_t>(fd);
+    if (index >= masks_.size()) masks_.resize(index + 64);
+    masks_[index] = mask;
+  }
+
+  bool IsAlwaysReady(int fd) const {
+    return std::find(always_ready_.begin(), always_ready_.end(), fd) != always_ready_.end();
+  }
+
+  bool HasReadyFile() const {
+    return std::any_of(always_ready_.begin(), always_ready_.end(),
+                       [this](int fd) { return (MaskOf(fd) & kFileBits) != 0; });
+  }
+
+  void PushReadyFiles(Ready* ready) {
+    const size_t count = always_ready_.size();
+    for (size_t i = 0; i < count && !ready->IsFull(); i++) {
+      next_file_ = (next_file_ + 1) % count;
+      const int fd = always_ready_[next_file_];
+      const int bits = MaskOf(fd) & kFileBits;
+      if (bits != 0) ready->Push(fd, bits);
+    }
+  }
+
+  Descriptor epoll_;
+  std::vector<int> masks_;  // by descriptor; 0: not registered
+  std::vector<int> always_ready_;
+  size_t next_file_ = 0;
+  epoll_event events_[kBatch];
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeEpollBackend() {
+  const int fd = epoll_create1(EPOLL_CLOEXEC);
+  return fd < 0 ? nullptr : std::make_unique<EpollBackend>(fd);
+}
+
+}  // namespace asynchia

@@ -1,0 +1,75 @@
+// poll(2).
+#include <cerrno>
+#include <cstddef>
+
+#include "backend.h"
+
+namespace asynchia {
+namespace {
+
+class PollBackend final : public Backend {
+ public:
+  int Add(int fd, int mask) override {
+    if (fd < 0) return -EBADF;
+    if (Find(fd) != nullptr) return -EEXIST;
+    const auto index = static_cast<size_t>(fd);
+    if (index >= place_.size()) place_.resize(index + 64);
+    fds_.push_back({fd, static_cast<int16_t>(mask), 0});
+    place_[index] = static_cast<int>(fds_.size());
+    return 0;
+  }
+
+  int Modify(int fd, int mask) override {
+    pollfd* entry = Find(fd);
+    if (entry == nullptr) return -ENOENT;
+    entry->events = static_cast<int16_t>(mask);
+    return 0;
+  }
+
+  int Remove(int fd) override {
+    pollfd* entry = Find(fd);
+    if (entry == nullptr) return -ENOENT;
+    *entry = fds_.back();
+    place_[static_cast<size_t>(entry->fd)] = place_[static_cast<size_t>(fd)];
+    place_[static_cast<size_t>(fd)] = 0;
+    fds_.pop_back();
+    return 0;
+  }
+
+  int Wait(double timeout_ms, Ready* ready) override {
+    int left = PollUntil(fds_.data(), fds_.size(), Deadline(timeout_ms));
+    if (left < 0) return left;
+    // Where more is ready than there is room for, the next turn starts behind what this one saw.
+    const size_t size = fds_.size();
+    for (size_t i = 0; i < size && left > 0 && !ready->IsFull(); i++) {
+      next_ = next_ + 1 < size ? next_ + 1 : 0;
+      const pollfd& entry = fds_[next_];
+      if (entry.revents == 0) continue;
+      ready->Push(entry.fd, entry.revents);
+      left--;
+    }
+    return 0;
+  }
+
+  bool Watch(std::vector<pollfd>* watched) const override {
+    watched->insert(watched->end(), fds_.begin(), fds_.end());
+    return true;
+  }
+
+ private:
+  pollfd* Find(int fd) {
+    const auto index = static_cast<size_t>(fd);
+    if (fd < 0 || index >= place_.size() || place_[index] == 0) return nullptr;
+    return &fds_[static_cast<size_t>(place_[index]) - 1];
+  }
+
+  std::vector<pollfd> fds_;
+  std::vector<int> place_;  // by descriptor: its place in fds_, from 1; 0: not registered
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakePollBackend() { return std::make_unique<PollBackend>(); }
+
+}  // namespace asynchia

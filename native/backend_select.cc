@@ -1,0 +1,141 @@
+// select(2), for descriptors of any number.
+//
+// select tells only "read", "write" and "except". One poll(2) that does not wait, over what it
+// reported, completes the bits for the whole batch.
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+
+#include "backend.h"
+
+namespace asynchia {
+namespace {
+
+class SelectBackend final : public Backend {
+ public:
+  int Add(int fd, int mask) override {
+    if (fd < 0) return -EBADF;
+    if (MaskOf(fd) != 0) return -EEXIST;
+    Grow(fd);
+    Set(fd, mask);
+    return 0;
+  }
+
+  int Modify(int fd, int mask) override {
+    if (MaskOf(fd) == 0) return -ENOENT;
+    Set(fd, mask);
+    return 0;
+  }
+
+  int Remove(int fd) override {
+    if (MaskOf(fd) == 0) return -ENOENT;
+    Set(fd, 0);
+    return 0;
+  }
+
+  int Wait(double timeout_ms, Ready* ready) override {
+    int count = SelectUntil(words_, wanted_.data(), ready_.data(), Deadline(timeout_ms));
+    // Some descriptor was closed under us and select does not say which.
+    if (count == -EBADF) {
+      ready_ = wanted_;
+      count = 1;
+    }
+    if (count < 0) return count;
+    if (count == 0) return 0;
+    Collect(ready->capacity - ready->count);
+    const int completed = PollUntil(reported_.data(), reported_.size(), Deadline(0));
+    if (completed < 0) return completed;
+    for (const pollfd& entry : reported_) {
+      if (entry.revents != 0) {
+        ready->Push(entry.fd, entry.revents);
+      } else if ((entry.events & POLLIN) == 0) {
+        Mute(entry.fd);
+      }
+    }
+    return 0;
+  }
+
+  bool Watch(std::vector<pollfd>* watched) const override {
+    for (int fd = 0; fd < words_ * kSetWordBits; fd++) {
+      if (IsWanted(fd)) watched->push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
+    }
+    return true;
+  }
+
+ private:
+  enum Kind { kRead, kWrite, kExcept };
+
+  static SetWord BitOf(int fd) { return SetWord{1} << (fd % kSetWordBits); }
+
+  SetWord& Word(std::vector<SetWord>* sets, Kind kind, int fd) const {
+    return (*sets)[static_cast<size_t>(kind * words_ + fd / kSetWordBits)];
+  }
+
+  SetWord Union(const std::vector<SetWord>& sets, int word) const {
+    const auto at = [&](int kind) { return sets[static_cast<size_t>(kind * words_ + word)]; };
+    return at(kRead) | at(kWrite) | at(kExcept);
+  }
+
+  bool IsWanted(int fd) const { return (Union(wanted_, fd / kSetWordBits) & BitOf(fd)) != 0; }
+
+  int MaskOf(int fd) const {
+    const auto index = static_cast<size_t>(fd);
+    return fd >= 0 && index < masks_.size() ? masks_[index] : 0;
+  }
+
+  // The three sets lie behind one another, so longer sets have to be laid anew.
+  void Grow(int fd) {
+    const int words = fd / kSetWordBits + 1;
+    if (words <= words_) return;
+    std::vector<SetWord> sets(3 * static_cast<size_t>(words));
+    for (int kind = kRead; kind <= kExcept; kind++) {
+      std::copy_n(wanted_.begin() + kind * words_, words_, sets.begin() + kind * words);
+    }
+    wanted_ = std::move(sets);
+    ready_.resize(wanted_.size());
+    words_ = words;
+    masks_.resize(static_cast<size_t>(words) * kSetWordBits);
+  }
+
+  void Set(int fd, int mask) {
+    const auto put = [&](Kind kind, bool is_in) {
+      SetWord& word = Word(&wanted_, kind, fd);
+      word = is_in ? word | BitOf(fd) : word & ~BitOf(fd);
+    };
+    // "Read" is how select tells the end of a stream.
+    put(kRead, (mask & (POLLIN | POLLRDHUP)) != 0);
+    put(kWrite, (mask & POLLOUT) != 0);
+    put(kExcept, (mask & POLLPRI) != 0);
+    masks_[static_cast<size_t>(fd)] = mask;
+  }
+
+  // Only the end was asked for, but bytes lie before it: "read" would be reported again and again.
+  // Whoever reads them calls Modify, and the descriptor is looked at afresh.
+  void Mute(int fd) { Word(&wanted_, kRead, fd) &= ~BitOf(fd); }
+
+  // What is in ready_, at most `most`, starting where the last batch ended.
+  void Collect(int most) {
+    reported_.clear();
+    for (int i = 0; i < words_; i++) {
+      next_word_ = next_word_ + 1 < words_ ? next_word_ + 1 : 0;
+      for (SetWord bits = Union(ready_, next_word_); bits != 0; bits &= bits - 1) {
+        if (static_cast<int>(reported_.size()) == most) return;
+        const int fd = next_word_ * kSetWordBits + __builtin_ctzl(bits);
+        reported_.push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
+      }
+    }
+  }
+
+  int words_ = 0;                // of each set
+  std::vector<SetWord> wanted_;  // read, write, except
+  std::vector<SetWord> ready_;
+  std::vector<int> masks_;  // by descriptor; 0: not registered
+  std::vector<pollfd> reported_;
+  int next_word_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeSelectBackend() { return std::make_unique<SelectBackend>(); }
+
+}  // namespace asynchia

@@ -1,0 +1,147 @@
+// The backends as JavaScript sees them: an object of functions, each bound to one backend.
+//
+// The functions carry the backend in their data pointer, not in `this`: there is nothing to unwrap,
+// and no receiver that JavaScript could call them on makes a difference.
+#include <cerrno>
+#include <memory>
+#include <string>
+
+#include "arguments.h"
+#include "backend.h"
+#include "environment.h"
+#include "guest_loop.h"
+
+namespace asynchia {
+namespace {
+
+struct Bound {
+  std::shared_ptr<Backend> backend;  // null once closed
+  Environment* environment;
+  int functions = 0;  // that still point here
+};
+
+Backend* Of(const Arguments& arguments) { return arguments.Data<Bound>()->backend.get(); }
+
+template <int (Backend::*Change)(int, int)>
+napi_value ChangeMask(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int mask = 0;
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &mask)) return nullptr;
+  Backend* backend = Of(arguments);
+  if (backend == nullptr) return arguments.Return(-EBADF);
+  // 0 is how a backend marks "not registered".
+  if (mask <= 0 || mask > INT16_MAX) return arguments.Return(-EINVAL);
+  return arguments.Return((backend->*Change)(fd, mask));
+}
+
+napi_value Remove(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  Backend* backend = Of(arguments);
+  return arguments.Return(backend == nullptr ? -EBADF : backend->Remove(fd));
+}
+
+napi_value Wait(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  double timeout_ms = 0;
+  Integers pairs;
+  if (!arguments.Double(0, &timeout_ms) || !arguments.Int32Array(1, &pairs)) return nullptr;
+  Backend* backend = Of(arguments);
+  if (backend == nullptr) return arguments.Return(-EBADF);
+  if (pairs.length < 2) return arguments.Return(-EINVAL);
+  Ready ready{pairs.data, static_cast<int>(std::min<size_t>(pairs.length / 2, 1 << 20)), 0};
+  const int result = backend->Wait(timeout_ms, &ready);
+  return arguments.Return(result < 0 ? result : ready.count);
+}
+
+void Leave(Bound* bound) {
+  GuestLoop* loop = bound->environment->guest_loop;
+  if (loop != nullptr && bound->backend) loop->Stop(bound->backend.get());
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  auto* bound = arguments.Data<Bound>();
+  Leave(bound);
+  bound->backend.reset();
+  return nullptr;
+}
+
+napi_value JoinLoop(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  auto* bound = arguments.Data<Bound>();
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  Integers ready;
+  if (!arguments.Int32Array(0, &ready)) return nullptr;
+  if (!arguments.IsTypedArray(1) ||
+      napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr) !=
+          napi_ok ||
+      type != napi_float64_array || length < kControlFields || ready.length < 2) {
+    arguments.Expected("room for a pair, and a Float64Array for what the map tells the loop");
+    return nullptr;
+  }
+  if (!arguments.Function(2) || !arguments.Function(3)) return nullptr;
+  if (!bound->backend) return arguments.Return(-EBADF);
+  GuestLoop* loop = GuestLoop::Of(env, &bound->environment->guest_loop);
+  if (loop == nullptr) return nullptr;
+  return arguments.Return(
+      loop->Start(bound->backend, {arguments[0], arguments[1], arguments[2], arguments[3]}));
+}
+
+napi_value LeaveLoop(napi_env env, napi_callback_info info) {
+  Leave(Arguments(env, info).Data<Bound>());
+  return nullptr;
+}
+
+void Bind(napi_env env, napi_value object, const char* name, napi_callback function, Bound* bound) {
+  Export(env, object, name, function, bound);
+  napi_value value = nullptr;
+  napi_get_named_property(env, object, name, &value);
+  bound->functions++;
+  const auto release = [](napi_env, void* data, void*) {
+    auto* released = static_cast<Bound*>(data);
+    if (--released->functions == 0) delete released;
+  };
+  napi_add_finalizer(env, value, bound, release, nullptr, nullptr);
+}
+
+// (name) -> the backend, or a negative errno where the kernel gives none.
+napi_value CreateBackend(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  char name[8] = {};
+  if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, nullptr) != napi_ok) {
+    arguments.Expected("the name of a backend");
+    return nullptr;
+  }
+  const std::string wanted(name);
+  errno = EINVAL;
+  std::shared_ptr<Backend> backend;
+  if (wanted == "select") backend = MakeSelectBackend();
+  if (wanted == "poll") backend = MakePollBackend();
+  if (wanted == "epoll") backend = MakeEpollBackend();
+  if (!backend) return arguments.Return(-errno);
+
+  auto* bound = new Bound{std::move(backend), arguments.Data<Environment>()};
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  napi_set_named_property(env, object, "name", arguments[0]);
+  Bind(env, object, "add", ChangeMask<&Backend::Add>, bound);
+  Bind(env, object, "modify", ChangeMask<&Backend::Modify>, bound);
+  Bind(env, object, "remove", Remove, bound);
+  Bind(env, object, "wait", Wait, bound);
+  Bind(env, object, "close", Close, bound);
+  Bind(env, object, "joinLoop", JoinLoop, bound);
+  Bind(env, object, "leaveLoop", LeaveLoop, bound);
+  return object;
+}
+
+}  // namespace
+
+void ExportBackends(napi_env env, napi_value exports, Environment* environment) {
+  Export(env, exports, "createBackend", CreateBackend, environment);
+}
+
+}  // namespace asynchia

@@ -1,0 +1,51 @@
+// The three system calls that tell readiness, as the rest of the addon uses them: interrupted waits
+// go on for the time that is left, time-outs round up, and failure is a negative errno.
+#ifndef ASYNCHIA_READINESS_H_
+#define ASYNCHIA_READINESS_H_
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <cstdint>
+
+namespace asynchia {
+
+// poll(2)'s bits are the project's bits; epoll shares them.
+static_assert(POLLIN == EPOLLIN && POLLPRI == EPOLLPRI && POLLOUT == EPOLLOUT &&
+                  POLLERR == EPOLLERR && POLLHUP == EPOLLHUP && POLLRDHUP == EPOLLRDHUP,
+              "epoll_ctl(2) and poll(2) share their bits");
+
+// Bits that the kernel reports whether they were asked for or not.
+constexpr int kUnasked = POLLERR | POLLHUP | POLLNVAL;
+
+// CLOCK_MONOTONIC in milliseconds: the one clock of waits and timers.
+double MonotonicMs();
+
+// When a wait ends.
+class Deadline {
+ public:
+  // Negative or infinite: never.
+  explicit Deadline(double timeout_ms);
+  // For poll(2) and epoll_wait(2): whole milliseconds, rounded up; -1 for never.
+  int LeftMs() const;
+  bool IsOver() const;
+
+ private:
+  bool is_never_;
+  bool is_now_;
+  double at_ms_ = 0;
+};
+
+int PollUntil(pollfd* fds, nfds_t count, const Deadline& deadline);
+int EpollUntil(int epoll_fd, epoll_event* events, int capacity, const Deadline& deadline);
+
+// Sets are arrays of words with one bit a descriptor and may be longer than an fd_set: the kernel's
+// bound is the descriptor table, FD_SETSIZE is the C library's.
+using SetWord = unsigned long;  // NOLINT(google-runtime-int): select(2)'s own word
+constexpr int kSetWordBits = 8 * static_cast<int>(sizeof(SetWord));
+// `sets` are read, write, except, `words` each, and are overwritten with what is ready.
+int SelectUntil(int words, const SetWord* wanted, SetWord* ready, const Deadline& deadline);
+
+}  // namespace asynchia
+
+#endif  // ASYNCHIA_READINESS_H_

@@ -1,0 +1,189 @@
+// Making, naming and ending sockets: one system call a function, -errno for failure.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "addresses.h"
+#include "environment.h"
+
+namespace asynchia {
+namespace {
+
+constexpr int kSocketFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+napi_value ReturnStatus(const Arguments& arguments, int status) {
+  return arguments.Return(status < 0 ? -errno : status);
+}
+
+// (family, type, protocol)
+napi_value CreateSocket(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int family = 0;
+  int type = 0;
+  int protocol = 0;
+  if (!arguments.Int(0, &family) || !arguments.Int(1, &type) || !arguments.Int(2, &protocol)) {
+    return nullptr;
+  }
+  const int fd = socket(family, type | kSocketFlags, protocol);
+  return arguments.Return(fd < 0 ? -errno : arguments.Data<Environment>()->descriptors.Insert(fd));
+}
+
+// (family, type, Int32Array of two)
+napi_value SocketPair(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int family = 0;
+  int type = 0;
+  Integers pair;
+  if (!arguments.Int(0, &family) || !arguments.Int(1, &type) || !arguments.Int32Array(2, &pair)) {
+    return nullptr;
+  }
+  if (pair.length < 2) return arguments.Return(-EFAULT);
+  if (socketpair(family, type | kSocketFlags, 0, pair.data) < 0) return arguments.Return(-errno);
+  for (size_t i = 0; i < 2; i++) arguments.Data<Environment>()->descriptors.Insert(pair.data[i]);
+  return arguments.Return(0);
+}
+
+// (fd): takes over a descriptor that was made elsewhere, non-blocking and close-on-exec.
+napi_value Adopt(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  const int status_flags = fcntl(fd, F_GETFL);
+  if (status_flags < 0) return arguments.Return(-errno);
+  if (fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) < 0) return arguments.Return(-errno);
+  const int descriptor_flags = fcntl(fd, F_GETFD);
+  if (descriptor_flags < 0) return arguments.Return(-errno);
+  if (fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0) return arguments.Return(-errno);
+  arguments.Data<Environment>()->descriptors.Insert(fd);
+  return arguments.Return(0);
+}
+
+// (fd): forgets it without closing it.
+napi_value Disown(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  arguments.Data<Environment>()->descriptors.Erase(fd);
+  return arguments.Return(0);
+}
+
+napi_value Close(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  arguments.Data<Environment>()->descriptors.Erase(fd);
+  // close(2): on Linux the descriptor is gone even when EINTR is reported; never try again.
+  return ReturnStatus(arguments, close(fd) < 0 && errno != EINTR ? -1 : 0);
+}
+
+template <int (*Call)(int, const sockaddr*, socklen_t)>
+napi_value WithAddress(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  Bytes packed;
+  if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &packed)) return nullptr;
+  sockaddr_storage address{};
+  if (packed.length > sizeof address) return arguments.Return(-EINVAL);
+  if (packed.length > 0) std::memcpy(&address, packed.data, packed.length);
+  return ReturnStatus(arguments, Call(fd, reinterpret_cast<sockaddr*>(&address),
+                                      static_cast<socklen_t>(packed.length)));
+}
+
+template <int (*Call)(int, int)>
+napi_value WithInteger(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int number = 0;
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &number)) return nullptr;
+  return ReturnStatus(arguments, Call(fd, number));
+}
+
+// (fd) -> an address object or a negative errno
+template <int (*Call)(int, sockaddr*, socklen_t*)>
+napi_value NameOf(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (Call(fd, reinterpret_cast<sockaddr*>(&address), &length) < 0) {
+    return arguments.Return(-errno);
+  }
+  return AddressObject(env, address, length);
+}
+
+// (fd): the next connection, or -errno. Its peer's address is told by acceptedAddress().
+napi_value Accept(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int listener = 0;
+  if (!arguments.Int(0, &listener)) return nullptr;
+  auto* environment = arguments.Data<Environment>();
+  for (;;) {
+    environment->accepted_length = sizeof environment->accepted;
+    const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&environment->accepted),
+                           &environment->accepted_length, kSocketFlags);
+    if (fd >= 0) return arguments.Return(environment->descriptors.Insert(fd));
+    if (errno != EINTR) return arguments.Return(-errno);
+  }
+}
+
+napi_value AcceptedAddress(napi_env env, napi_callback_info info) {
+  const auto* environment = Arguments(env, info).Data<Environment>();
+  return AddressObject(env, environment->accepted, environment->accepted_length);
+}
+
+// (fd, level, option, bytes) -> how many bytes the kernel wrote, or -errno
+napi_value GetOption(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int level = 0;
+  int option = 0;
+  Bytes value;
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &level) || !arguments.Int(2, &option) ||
+      !arguments.ByteArray(3, &value)) {
+    return nullptr;
+  }
+  auto length = static_cast<socklen_t>(value.length);
+  const int status = getsockopt(fd, level, option, value.data, &length);
+  return ReturnStatus(arguments, status < 0 ? -1 : static_cast<int>(length));
+}
+
+// (fd, level, option, bytes)
+napi_value SetOption(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int level = 0;
+  int option = 0;
+  Bytes value;
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &level) || !arguments.Int(2, &option) ||
+      !arguments.ByteArray(3, &value)) {
+    return nullptr;
+  }
+  return ReturnStatus(
+      arguments, setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.length)));
+}
+
+}  // namespace
+
+void ExportSockets(napi_env env, napi_value exports, Environment* environment) {
+  Export(env, exports, "socket", CreateSocket, environment);
+  Export(env, exports, "socketpair", SocketPair, environment);
+  Export(env, exports, "adopt", Adopt, environment);
+  Export(env, exports, "disown", Disown, environment);
+  Export(env, exports, "close", Close, environment);
+  Export(env, exports, "bind", WithAddress<bind>, nullptr);
+  Export(env, exports, "connect", WithAddress<connect>, nullptr);
+  Export(env, exports, "listen", WithInteger<listen>, nullptr);
+  Export(env, exports, "shutdown", WithInteger<shutdown>, nullptr);
+  Export(env, exports, "getsockname", NameOf<getsockname>, nullptr);
+  Export(env, exports, "getpeername", NameOf<getpeername>, nullptr);
+  Export(env, exports, "accept", Accept, environment);
+  Export(env, exports, "acceptedAddress", AcceptedAddress, environment);
+  Export(env, exports, "getsockopt", GetOption, nullptr);
+  Export(env, exports, "setsockopt", SetOption, nullptr);
+}
+
+}  // namespace asynchia

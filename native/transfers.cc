@@ -1,0 +1,170 @@
+// The calls a server makes for every message: integers and bytes in, an integer out.
+//
+// recv(2), send(2) and accept4(2) retry EINTR and return -errno for failure; would-block is
+// -EAGAIN. MSG_NOSIGNAL always: a peer that is gone is an error, not a SIGPIPE.
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "environment.h"
+
+namespace asynchia {
+namespace {
+
+template <typename Call>
+int Retry(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0) return static_cast<int>(result);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int Receive(int fd, uint8_t* data, int length, int flags) {
+  return Retry([&] { return recv(fd, data, static_cast<size_t>(length), flags | MSG_DONTWAIT); });
+}
+
+// (fd, offset, length, flags): into the slab that useSlab named.
+napi_value RecvSlab(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int offset = 0;
+  int length = 0;
+  int flags = 0;
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &offset) || !arguments.Int(2, &length) ||
+      !arguments.Int(3, &flags)) {
+    return nullptr;
+  }
+  const Bytes& slab = arguments.Data<Environment>()->slab;
+  if (!slab.Holds(offset, length)) return arguments.Return(-EFAULT);
+  return arguments.Return(Receive(fd, slab.data + offset, length, flags));
+}
+
+struct Range {
+  int fd = 0;
+  Bytes bytes;
+  int offset = 0;
+  int length = 0;
+  int flags = 0;
+
+  // (fd, bytes, offset, length, flags). False: thrown.
+  bool Read(const Arguments& arguments) {
+    return arguments.Int(0, &fd) && arguments.ByteArray(1, &bytes) && arguments.Int(2, &offset) &&
+           arguments.Int(3, &length) && arguments.Int(4, &flags);
+  }
+};
+
+napi_value Recv(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Range range;
+  if (!range.Read(arguments)) return nullptr;
+  if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
+  return arguments.Return(
+      Receive(range.fd, range.bytes.data + range.offset, range.length, range.flags));
+}
+
+napi_value Send(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Range range;
+  if (!range.Read(arguments)) return nullptr;
+  if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
+  return arguments.Return(Retry([&] {
+    return send(range.fd, range.bytes.data + range.offset, static_cast<size_t>(range.length),
+                range.flags | MSG_NOSIGNAL | MSG_DONTWAIT);
+  }));
+}
+
+// (fd, array of bytes, offset into the first): one sendmsg(2).
+napi_value SendMany(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  int offset = 0;
+  uint32_t count = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  if (napi_get_array_length(env, arguments[1], &count) != napi_ok) {
+    arguments.Expected("an array of Uint8Arrays");
+    return nullptr;
+  }
+  if (!arguments.Int(2, &offset)) return nullptr;
+  constexpr uint32_t kMostParts = 64;
+  iovec parts[kMostParts];
+  count = std::min(count, kMostParts);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value element = nullptr;
+    napi_get_element(env, arguments[1], i, &element);
+    void* data = nullptr;
+    size_t length = 0;
+    bool is_buffer = false;
+    if (napi_is_buffer(env, element, &is_buffer) != napi_ok || !is_buffer ||
+        napi_get_buffer_info(env, element, &data, &length) != napi_ok) {
+      arguments.Expected("an array of Uint8Arrays");
+      return nullptr;
+    }
+    parts[i] = {data, length};
+  }
+  if (count == 0) return arguments.Return(0);
+  if (!Bytes{nullptr, parts[0].iov_len}.Holds(offset, 0)) return arguments.Return(-EFAULT);
+  parts[0].iov_base = static_cast<uint8_t*>(parts[0].iov_base) + offset;
+  parts[0].iov_len -= static_cast<size_t>(offset);
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  return arguments.Return(
+      Retry([&] { return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }));
+}
+
+// (fd): how many bytes lie unread, 0 at the end of the stream, -EAGAIN where neither is so, or the
+// error that ended it. Asked only when the kernel has hinted at an end.
+napi_value Unread(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  uint8_t byte = 0;
+  int result = Receive(fd, &byte, 1, MSG_PEEK);
+  if (result == -ENOTSOCK) {
+    // Pipes and terminals cannot be peeked, but tell what they hold. What cannot even do that
+    // (eventfd and the like) holds no bytes.
+    const bool is_write_end = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+    int count = 0;
+    if (is_write_end || ioctl(fd, FIONREAD, &count) < 0) count = 0;
+    result = count;
+  } else if (result == -EAGAIN) {
+    // Neither bytes nor an end, yet POLLERR may stand because of the socket's error queue (time
+    // stamps, zero-copy): level-triggered, it would be reported for ever.
+    msghdr message{};
+    while (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+    }
+  }
+  return arguments.Return(result);
+}
+
+}  // namespace
+
+void ExportTransfers(napi_env env, napi_value exports, Environment* environment) {
+  Export(env, exports, "recvSlab", RecvSlab, environment);
+  Export(env, exports, "recv", Recv, nullptr);
+  Export(env, exports, "send", Send, nullptr);
+  Export(env, exports, "sendMany", SendMany, nullptr);
+  Export(env, exports, "unread", Unread, nullptr);
+
+  // (bytes): from now on recvSlab receives into these.
+  Export(
+      env, exports, "useSlab",
+      [](napi_env env, napi_callback_info info) -> napi_value {
+        const Arguments arguments(env, info);
+        Bytes slab;
+        if (!arguments.ByteArray(0, &slab)) return nullptr;
+        auto* of = arguments.Data<Environment>();
+        if (of->slab_reference != nullptr) napi_delete_reference(env, of->slab_reference);
+        napi_create_reference(env, arguments[0], 1, &of->slab_reference);
+        of->slab = slab;
+        return nullptr;
+      },
+      environment);
+}
+
+}  // namespace asynchia
