@@ -1,0 +1,141 @@
+/** AcceptHandler: listens, and accepts connections. */
+import type { Address, SocketAddress } from './address';
+import { packAddress } from './address';
+import { checkInteger } from './arguments';
+import { constants, Errno } from './constants';
+import { SystemError } from './errors';
+import type { Handled } from './handler';
+import { giveSocket, Handler, openSocket } from './handler';
+import { registry, release, socketOf, state, State } from './handler-state';
+import { Socket } from './socket';
+import type { Timer } from './timers';
+
+/** Most connections that one turn accepts, so that a storm of them starves nobody. */
+const MOST_ACCEPTS_PER_TURN = 64;
+
+/** How long a listener rests when accepting fails, doubling from the first to the last. */
+const FIRST_REST_SECONDS = 0.05;
+const LAST_REST_SECONDS = 1;
+
+/** Listens on a socket and accepts connections. asynchia's `AcceptHandler`. */
+export class AcceptHandler extends Handler {
+  /** Options that were set before there was a socket to set them on. */
+  #pendingOptions: number[] = [];
+  #burst = 1;
+  #lastTurn = 0;
+  #rest: Timer | undefined = undefined;
+  #restSeconds = FIRST_REST_SECONDS;
+
+  /** `SO_REUSEADDR`: binds to a port whose old connections still linger. */
+  reuseAddr(): void {
+    this.#setOption(constants.SO_REUSEADDR);
+  }
+
+  /** `SO_REUSEPORT`: several listeners, of several processes too, share a port. */
+  reusePort(): void {
+    this.#setOption(constants.SO_REUSEPORT);
+  }
+
+  /**
+   * Binds. A host name is resolved at once, blocking: it is for a server's set-up. Throws a
+   * `SystemError` (`EADDRINUSE` …) where the kernel refuses.
+   */
+  bind(address: Address): void {
+    if (this.closed) openSocket(this, 'bind');
+    const { family } = packAddress(address);
+    if (this[socketOf] === undefined) giveSocket(this, Socket.create(family));
+    const socket = openSocket(this, 'bind');
+    for (const option of this.#pendingOptions) {
+      socket.setsockopt(constants.SOL_SOCKET, option, true);
+    }
+    this.#pendingOptions = [];
+    socket.bind(address);
+  }
+
+  /**
+   * Listens, and accepts from now on. `backlog` is how many connections may wait to be accepted;
+   * the kernel caps it at net.core.somaxconn, and lets one more wait than it says.
+   */
+  listen(backlog: number): void {
+    checkInteger('backlog', backlog);
+    openSocket(this, 'listen').listen(backlog);
+    this[state] |= State.open | State.listening;
+    this.socketMap[registry].changed(this);
+    this.setReadable(true);
+  }
+
+  /** A connection was accepted. The socket is the handler's; one that it does not keep, it closes. */
+  handleAccept(socket: Socket, _address: SocketAddress): Handled {
+    socket.close();
+  }
+
+  /**
+   * Accepting failed. Out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) the
+   * connections wait in the backlog, and accepting is tried again by itself.
+   */
+  handleAcceptError(_error: SystemError): Handled {}
+
+  /** Accepts what waits. Not to be overridden; `handleAccept` is. */
+  override handleRead(): Handled {
+    const { turn } = this.socketMap[registry];
+    // A lone connection costs no second accept(2) that only says that there is none. A listener
+    // that is ready turn after turn is busy, and takes more at a time.
+    this.#burst =
+      turn === this.#lastTurn + 1 ? Math.min(2 * this.#burst, MOST_ACCEPTS_PER_TURN) : 1;
+    this.#lastTurn = turn;
+    for (let i = 0; i < this.#burst && this.readable && !this.closed; i++) {
+      if (!this.#acceptOne()) break;
+    }
+  }
+
+  /** @internal */
+  override [release](): void {
+    this.#rest?.cancel();
+  }
+
+  #setOption(option: number): void {
+    if (this.closed) openSocket(this, 'setsockopt');
+    const socket = this[socketOf];
+    if (socket === undefined) this.#pendingOptions.push(option);
+    else socket.setsockopt(constants.SOL_SOCKET, option, true);
+  }
+
+  /** False: there is no more to accept now. */
+  #acceptOne(): boolean {
+    let accepted;
+    try {
+      accepted = openSocket(this, 'accept').accept();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      // accept(2): the peer has gone while it waited.
+      if (error.errno === Errno.connectionAborted) return true;
+      this.#restAfter(error);
+      return false;
+    }
+    if (accepted === undefined) return false;
+    this.#restSeconds = FIRST_REST_SECONDS;
+    const { socket, address } = accepted;
+    const inner = this.socketMap[registry];
+    try {
+      inner.settle(this, this.handleAccept(socket, address));
+    } catch (error) {
+      // Nobody else knows of the socket, unless a handler took it before the error.
+      if (!inner.holds(socket)) socket.close();
+      throw error;
+    }
+    return true;
+  }
+
+  /** The connections stay in the backlog meanwhile, and the listener is not woken for them. */
+  #restAfter(error: SystemError): void {
+    this[state] |= State.parked;
+    const inner = this.socketMap[registry];
+    inner.changed(this);
+    this.#rest = this.socketMap.callIn(this.#restSeconds, () => {
+      this[state] &= ~State.parked;
+      inner.changed(this);
+    });
+    this.#restSeconds = Math.min(2 * this.#restSeconds, LAST_REST_SECONDS);
+    inner.settle(this, this.handleAcceptError(error));
+  }
+}

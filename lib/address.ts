@@ -1,0 +1,112 @@
+/** Addresses: what users write, and what the kernel takes. */
+import { rangeError, typeError, checkInteger } from './arguments';
+import { binding } from './binding';
+import { lookupError } from './errors';
+
+/** An internet address as the library hands it out; it can be handed back in as it is. */
+export interface InetAddress {
+  /** Numeric: `'127.0.0.1'`, `'::1'`, `'fe80::1%2'`. */
+  readonly host: string;
+  readonly port: number;
+  readonly family: 'IPv4' | 'IPv6';
+}
+
+/** A Unix address as the library hands it out. */
+export interface UnixAddress {
+  /** A path; a leading `'\0'` marks an abstract name; empty where the socket has none. */
+  readonly path: string;
+}
+
+/** An address as the library hands it out. */
+export type SocketAddress = InetAddress | UnixAddress;
+
+/**
+ * An address as users may write it: `[host, port]`, `{ host, port }`, `'/path'` or `{ path }`
+ * (abstract with a leading `'\0'`; unix(7)). An empty host is every interface, as in Python.
+ */
+export type Address =
+  | readonly [host: string, port: number]
+  | { readonly host: string; readonly port: number }
+  | string
+  | { readonly path: string };
+
+/** An address that the kernel takes: a sockaddr, packed. */
+export interface PackedAddress {
+  readonly family: number;
+  readonly packed: Buffer;
+}
+
+/** A host that is a name, and has to be resolved before it is an address. */
+export interface NamedAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+const EXPECTED = "[host, port], { host, port }, a '/path' or { path }";
+
+function withFamily(packed: Buffer): PackedAddress {
+  // sa_family_t stands first in every sockaddr, in the machine's byte order.
+  return {
+    family: new Uint16Array(packed.buffer.slice(packed.byteOffset, packed.byteOffset + 2))[0] ?? 0,
+    packed,
+  };
+}
+
+function parseInet(host: unknown, port: unknown): PackedAddress | NamedAddress {
+  if (typeof host !== 'string') throw typeError('address host', host, 'a string');
+  checkInteger('address port', port, 0, 65535);
+  const packed = binding.packInet(host === '' ? '0.0.0.0' : host, port, false);
+  if (packed !== undefined) return withFamily(packed);
+  // RFC 1035, 3.1: a name has 255 octets at most.
+  if (/[\s\0]/.test(host) || host.length > 255) {
+    throw rangeError('address host', host, 'a numeric address or a host name');
+  }
+  return { hostname: host, port };
+}
+
+function parseUnix(path: unknown): PackedAddress {
+  if (typeof path !== 'string') throw typeError('address path', path, 'a string');
+  const bytes = Buffer.from(path, 'utf8');
+  if (path.lastIndexOf('\0') > 0) {
+    throw rangeError('address path', path, "free of '\\0' but for a leading one");
+  }
+  const packed = binding.packUnix(bytes);
+  if (packed === undefined) {
+    throw rangeError('address path', path, 'a path of 1 to 107 bytes (unix(7))');
+  }
+  return withFamily(packed);
+}
+
+/** Reads an address. Throws a TypeError or RangeError where it is none. */
+export function parseAddress(address: unknown): PackedAddress | NamedAddress {
+  if (typeof address === 'string') return parseUnix(address);
+  if (Array.isArray(address)) {
+    if (address.length !== 2) throw typeError('address', address, EXPECTED);
+    return parseInet(address[0], address[1]);
+  }
+  if (typeof address === 'object' && address !== null) {
+    if ('path' in address) return parseUnix(address.path);
+    if ('host' in address && 'port' in address) return parseInet(address.host, address.port);
+  }
+  throw typeError('address', address, EXPECTED);
+}
+
+/** An address that the kernel takes; a host name is resolved at once, blocking. */
+export function packAddress(address: unknown): PackedAddress {
+  const parsed = parseAddress(address);
+  if ('packed' in parsed) return parsed;
+  const packed = binding.packInet(parsed.hostname, parsed.port, true);
+  if (packed === undefined) throw lookupError('ENOTFOUND', parsed.hostname);
+  return withFamily(packed);
+}
+
+/** For people, and for errors. */
+export function unpackAddress(packed: Buffer): SocketAddress {
+  return binding.unpackAddress(packed);
+}
+
+/** What a look-up found, with the port that goes with it. */
+export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
+  const found = unpackAddress(packed);
+  return 'host' in found ? { ...found, port } : found;
+}

@@ -1,0 +1,81 @@
+/** The kernel's numbers. */
+import os from 'node:os';
+
+import { binding } from './binding';
+
+/** The names in `constants`. */
+export type ConstantName =
+  | 'AF_UNIX'
+  | 'AF_INET'
+  | 'AF_INET6'
+  | 'SOCK_STREAM'
+  | 'SOCK_DGRAM'
+  | 'SOCK_SEQPACKET'
+  | 'SHUT_RD'
+  | 'SHUT_WR'
+  | 'SHUT_RDWR'
+  | 'SOMAXCONN'
+  | 'SOL_SOCKET'
+  | 'SO_ACCEPTCONN'
+  | 'SO_BROADCAST'
+  | 'SO_DOMAIN'
+  | 'SO_ERROR'
+  | 'SO_INCOMING_CPU'
+  | 'SO_KEEPALIVE'
+  | 'SO_LINGER'
+  | 'SO_OOBINLINE'
+  | 'SO_PEERCRED'
+  | 'SO_PROTOCOL'
+  | 'SO_RCVBUF'
+  | 'SO_RCVLOWAT'
+  | 'SO_REUSEADDR'
+  | 'SO_REUSEPORT'
+  | 'SO_SNDBUF'
+  | 'SO_TYPE'
+  | 'IPPROTO_IP'
+  | 'IP_TOS'
+  | 'IP_TTL'
+  | 'IPPROTO_IPV6'
+  | 'IPV6_V6ONLY'
+  | 'IPPROTO_TCP'
+  | 'TCP_CORK'
+  | 'TCP_DEFER_ACCEPT'
+  | 'TCP_FASTOPEN'
+  | 'TCP_INFO'
+  | 'TCP_KEEPCNT'
+  | 'TCP_KEEPIDLE'
+  | 'TCP_KEEPINTVL'
+  | 'TCP_LINGER2'
+  | 'TCP_MAXSEG'
+  | 'TCP_NODELAY'
+  | 'TCP_QUICKACK'
+  | 'TCP_SYNCNT'
+  | 'TCP_USER_TIMEOUT'
+  | 'MSG_DONTROUTE'
+  | 'MSG_EOR'
+  | 'MSG_MORE'
+  | 'MSG_OOB'
+  | 'MSG_PEEK'
+  | 'MSG_TRUNC'
+  | 'MSG_WAITALL';
+
+/** The numbers of socket(7), tcp(7), ip(7), ipv6(7), unix(7) and send(2), by their C names. */
+export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
+
+const { EAGAIN, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN, EALREADY, ENOTCONN, EPIPE } =
+  os.constants.errno;
+
+/** What `recvInto`, `send` and `unread` of a socket return where they would block: `-EAGAIN`. */
+export const WOULD_BLOCK = -EAGAIN;
+
+/** Negative errnos, as results carry them. */
+export const Errno = {
+  badDescriptor: -EBADF,
+  connectionAborted: -ECONNABORTED,
+  inProgress: -EINPROGRESS,
+  interrupted: -EINTR,
+  isConnected: -EISCONN,
+  alreadyConnecting: -EALREADY,
+  notConnected: -ENOTCONN,
+  brokenPipe: -EPIPE,
+} as const;

@@ -1,0 +1,58 @@
+/**
+ * A handler's state, for the loop alone: symbols, so that no subclass can collide with it, and one
+ * integer of bits, so that a handler costs little memory and asking costs nothing.
+ */
+
+/** The key of a handler's state bits. */
+export const state: unique symbol = Symbol('state');
+/** The key of a handler's socket; undefined until it has one. */
+export const socketOf: unique symbol = Symbol('socket');
+/** The key of what a handler's transfers failed with. */
+export const failure: unique symbol = Symbol('failure');
+/** The key of a method: whether bytes that were accepted for sending still wait. */
+export const hasUnsent: unique symbol = Symbol('hasUnsent');
+/** The key of a method: sends what a callback has left to send. */
+export const flush: unique symbol = Symbol('flush');
+/** The key of a method: whether input that was taken from the socket still waits to be told. */
+export const hasUntold: unique symbol = Symbol('hasUntold');
+/** The key of a method: lets go of what a closed handler no longer needs. */
+export const release: unique symbol = Symbol('release');
+/** The key of a method: what became of a connection attempt. */
+export const settleConnect: unique symbol = Symbol('settleConnect');
+/** The key of a map's inner side, the one that handlers talk to. */
+export const registry: unique symbol = Symbol('registry');
+
+export const State = {
+  /** `setReadable(true)`. */
+  readable: 1 << 0,
+  /** `setWritable(true)`. */
+  writable: 1 << 1,
+  /** The socket can be watched: connected, or no stream that would have to be. */
+  open: 1 << 2,
+  /** `connect` is under way. */
+  connecting: 1 << 3,
+  /** The socket accepts connections. */
+  listening: 1 << 4,
+  /** The map knows the handler. */
+  registered: 1 << 5,
+  /** The peer has ended its side and all it sent was read; or we shut down reading. */
+  readEnded: 1 << 6,
+  /** Bytes lie unread before an end, and the handler is paused: not watched until it reads. */
+  parked: 1 << 7,
+  /** Both directions are closed: writing has no point, and must not be woken for. */
+  hungUp: 1 << 8,
+  /** Urgent data was told, and would be told again and again until something is read. */
+  urgentTold: 1 << 9,
+  /** A transfer failed: the handler ends as soon as all that came before is read. */
+  failed: 1 << 10,
+  /** Being ended: nothing but `handleClose` and `handleCleanup` is still to come. */
+  ending: 1 << 11,
+  /** Over. */
+  closed: 1 << 12,
+  /** We shut down our writing side. */
+  writeEnded: 1 << 13,
+  /** Ended by us: what still comes is thrown away until the peer ends too. */
+  discarding: 1 << 14,
+  /** Interest may have changed since the last wait. */
+  dirty: 1 << 15,
+} as const;

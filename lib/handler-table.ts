@@ -1,0 +1,201 @@
+/** The handlers of a map, by descriptor, and what the backend has been told of them. */
+import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
+import { SystemError } from './errors';
+import type { Handled, Handler, Registry } from './handler';
+import { closeHandler } from './handler';
+import { failure, socketOf, state, State } from './handler-state';
+import type { LookupResult } from './lookups';
+import type { Notifier } from './notifier';
+import type { Backend } from './readiness';
+import type { SocketSurface } from './socket';
+
+const { dirty, failed, registered } = State;
+
+/** What a table asks of its map. */
+export interface TableOwner {
+  /** Something changed that the next wait must know of. */
+  attend(): void;
+  resolve(hostname: string, done: (result: LookupResult) => void): void;
+}
+
+export class HandlerTable implements Registry {
+  /** Counts turns. */
+  turn = 0;
+  isDispatching = false;
+  readonly #backend: Backend;
+  readonly #notifier: Notifier;
+  readonly #owner: TableOwner;
+  readonly #handlers: (Handler | undefined)[] = [];
+  /** The turn in which each descriptor came in: what is older is not its event. */
+  readonly #since: number[] = [];
+  /** What the backend watches each descriptor for. */
+  readonly #masks: number[] = [];
+  readonly #withoutDescriptor = new Set<Handler>();
+  #count = 0;
+  #changed: Handler[] = [];
+  #unflushed: Handler[] = [];
+  #pending = new Set<Handler>();
+  #raised: unknown[] = [];
+
+  constructor(backend: Backend, notifier: Notifier, owner: TableOwner) {
+    this.#backend = backend;
+    this.#notifier = notifier;
+    this.#owner = owner;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0 && this.#withoutDescriptor.size === 0;
+  }
+
+  /** Whether a turn is due without any event. */
+  get hasPending(): boolean {
+    return this.#pending.size > 0 || this.#raised.length > 0;
+  }
+
+  /** Whose event this is; undefined where nobody's, or where it is a predecessor's. */
+  recipient(fd: number): Handler | undefined {
+    return this.#since[fd] === this.turn ? undefined : this.#handlers[fd];
+  }
+
+  expect(handler: Handler): void {
+    this.#withoutDescriptor.add(handler);
+  }
+
+  add(handler: Handler): void {
+    const fd = handler.fileno();
+    const holder = this.#handlers[fd];
+    if (holder !== undefined) {
+      if (holder[socketOf] === handler[socketOf]) {
+        throw new Error(`addHandler: descriptor ${fd} is in this map already`);
+      }
+      // The kernel has given the number out anew, so it was closed behind its holder's back.
+      lose(holder, this.#notifier);
+    }
+    this.#withoutDescriptor.delete(handler);
+    this.#handlers[fd] = handler;
+    this.#since[fd] = this.turn;
+    this.#masks[fd] = 0;
+    this.#count++;
+    handler[state] |= registered;
+    this.changed(handler);
+  }
+
+  delete(handler: Handler): void {
+    this.#withoutDescriptor.delete(handler);
+    if (!(handler[state] & registered)) return;
+    const fd = handler.fileno();
+    handler[state] &= ~registered;
+    this.#handlers[fd] = undefined;
+    this.#count--;
+    if (this.#masks[fd] !== 0) this.#backend.remove(fd);
+    this.#masks[fd] = 0;
+  }
+
+  holds(socket: SocketSurface): boolean {
+    return this.#handlers[socket.fileno()]?.[socketOf] === socket;
+  }
+
+  changed(handler: Handler): void {
+    if (handler[state] & dirty) return;
+    handler[state] |= dirty;
+    this.#changed.push(handler);
+    this.#owner.attend();
+  }
+
+  /** Tells the backend what has changed since the last wait, and only that. */
+  flushChanges(): void {
+    if (this.#changed.length === 0) return;
+    for (const handler of this.#changed) {
+      handler[state] &= ~dirty;
+      if (handler[state] & registered) this.#tellBackend(handler);
+    }
+    this.#changed = [];
+  }
+
+  flushLater(handler: Handler): void {
+    this.#unflushed.push(handler);
+  }
+
+  /** Sends what the callback that just returned has left to send. */
+  flushOutput(): void {
+    if (this.#unflushed.length === 0) return;
+    // handleDrain may leave something to send again.
+    for (const handler of this.#unflushed) {
+      this.#notifier.flushObj(handler);
+      endIfSent(handler, this.#notifier);
+    }
+    this.#unflushed = [];
+  }
+
+  endLater(handler: Handler): void {
+    this.#pending.add(handler);
+    this.#owner.attend();
+  }
+
+  /** Looks at the handlers that asked for it. */
+  dispatchPending(): void {
+    if (this.#pending.size === 0) return;
+    const pending = this.#pending;
+    this.#pending = new Set();
+    for (const handler of pending) dispatchPending(handler, this.#notifier);
+  }
+
+  settle(handler: Handler, result: Handled): void {
+    this.#notifier.settle(handler, result);
+  }
+
+  cleanup(handler: Handler): void {
+    const wasDispatching = this.isDispatching;
+    this.isDispatching = true;
+    this.#notifier.cleanupObj(handler);
+    this.isDispatching = wasDispatching;
+  }
+
+  raise(error: unknown): void {
+    this.#raised.push(error);
+    this.#owner.attend();
+  }
+
+  /** Throws what nobody handled. */
+  throwRaised(): void {
+    const errors = this.#raised;
+    if (errors.length === 0) return;
+    this.#raised = [];
+    if (errors.length === 1) throw errors[0];
+    throw new AggregateError(errors, `${errors.length} errors in one turn`);
+  }
+
+  resolve(hostname: string, done: (result: LookupResult) => void): void {
+    this.#owner.resolve(hostname, done);
+  }
+
+  /** Closes every handler. */
+  closeAll(): void {
+    for (const handler of this.#withoutDescriptor) closeHandler(handler);
+    for (const handler of this.#handlers) {
+      if (handler !== undefined) closeHandler(handler);
+    }
+  }
+
+  #tellBackend(handler: Handler): void {
+    const fd = handler.fileno();
+    const has = this.#masks[fd] ?? 0;
+    const wanted = interestOf(handler);
+    if (has === 0 && wanted === 0) return;
+    const backend = this.#backend;
+    const result =
+      has === 0
+        ? backend.add(fd, wanted)
+        : wanted === 0
+          ? backend.remove(fd)
+          : backend.modify(fd, wanted);
+    if (result >= 0) {
+      this.#masks[fd] = wanted;
+    } else {
+      // Not open, or out of memory, or of watches (epoll_ctl(2)): the handler cannot be served.
+      handler[failure] ??= new SystemError(`${backend.name} registration`, result);
+      handler[state] |= failed;
+      this.endLater(handler);
+    }
+  }
+}

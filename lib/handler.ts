@@ -1,0 +1,326 @@
+/** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
+import { typeError } from './arguments';
+import type { SystemError } from './errors';
+import { SocketMapClosedError } from './errors';
+import {
+  failure,
+  flush,
+  hasUnsent,
+  hasUntold,
+  registry,
+  release,
+  settleConnect,
+  socketOf,
+  state,
+  State,
+} from './handler-state';
+import type { LookupResult } from './lookups';
+import type { Socket, SocketSurface } from './socket';
+import type { Timer } from './timers';
+import type { Waker } from './waker';
+
+/** What the inner side of a map does for its handlers. */
+export interface Registry {
+  /** Grows by one with every turn. */
+  readonly turn: number;
+  /** Whether a callback of this map is running. */
+  readonly isDispatching: boolean;
+  /** Keeps a handler that has no descriptor yet. */
+  expect(handler: Handler): void;
+  add(handler: Handler): void;
+  delete(handler: Handler): void;
+  /** Whether a handler of this map has this very socket. */
+  holds(socket: SocketSurface): boolean;
+  /** The handler's interest may have changed: it is looked at before the next wait. */
+  changed(handler: Handler): void;
+  /** `flush` is to be called when the running callback returns. */
+  flushLater(handler: Handler): void;
+  /** The handler has failed or been half-closed: looked at in this turn, or the next. */
+  endLater(handler: Handler): void;
+  /** Sees to it that the promise a callback returned is not forgotten. */
+  settle(handler: Handler, result: Handled): void;
+  /** Tells the handler that it is over. */
+  cleanup(handler: Handler): void;
+  /** An error that nobody handles: comes out of `poll` or `runSync`, or rejects `run()`. */
+  raise(error: unknown): void;
+  resolve(hostname: string, done: (result: LookupResult) => void): void;
+}
+
+/**
+ * A socket map, as its handlers and its users know it: decides which handler has pending I/O, and
+ * provides the main loop. Made as `SelectSocketMap`, `PollSocketMap`, `EpollSocketMap`, or the best
+ * of them, `DefaultSocketMap`. asynchia's `SocketMap`.
+ */
+export interface SocketMap {
+  /** @internal */
+  readonly [registry]: Registry;
+
+  /** Which mechanism tells readiness: `'select'`, `'poll'`, `'epoll'`. */
+  readonly backend: string;
+  /** Whether the map is closed. */
+  readonly closed: boolean;
+
+  /**
+   * Takes a handler in. Handlers do this themselves as soon as they have a socket; it is for one
+   * that was taken out. Throws where the handler is in already, or closed, or another map's.
+   */
+  addHandler(handler: Handler): void;
+  /** Takes a handler out without closing it: it gets no callbacks until it is added again. */
+  delHandler(handler: Handler): void;
+  /** The same as `handler.setReadable(true)`. */
+  addReader(handler: Handler): void;
+  /** The same as `handler.setReadable(false)`. */
+  delReader(handler: Handler): void;
+  /** The same as `handler.setWritable(true)`. */
+  addWriter(handler: Handler): void;
+  /** The same as `handler.setWritable(false)`. */
+  delWriter(handler: Handler): void;
+
+  /**
+   * One turn: waits until something is ready, dispatches it, runs what is due. Waits at most
+   * `seconds` (omitted: without end). Returns how many descriptors' events it dispatched.
+   */
+  poll(seconds?: number): number;
+  /** The main loop inside Node's own. Settles when the map is closed. */
+  run(): Promise<void>;
+  /** The main loop as asynchia has it: owns the thread until the map is closed. */
+  runSync(): void;
+
+  /** Calls `fn` once, `seconds` from now (0: in the next turn). */
+  callIn(seconds: number, fn: () => void): Timer;
+  /** Calls `fn` once at a time of the wall clock as it stands now, in seconds since 1970. */
+  callAt(epochSeconds: number, fn: () => void): Timer;
+  /** Calls `fn` in the next turn, and wakes the loop for it. */
+  callSynchronized(fn: () => void): void;
+  /** Makes the current or the next wait return at once. */
+  wakeup(): void;
+  /** Makes what another thread can wake this map with. */
+  createWaker(): Waker;
+
+  /** Whether no handler is left. */
+  isEmpty(): boolean;
+  /** Closes every handler, and the map. A second call does nothing. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+/** What a callback may return; where a promise rejects, `handleError` is told. */
+export type Handled = void | PromiseLike<void>;
+
+/**
+ * Manages the I/O of one socket. Subclasses override the `handle*` methods they care about; what
+ * one throws, or its promise rejects with, goes to `handleError`. asynchia's `Handler`.
+ */
+export class Handler {
+  /** @internal */
+  [state] = 0;
+  /** @internal */
+  [failure]: SystemError | undefined = undefined;
+  /** @internal */
+  [socketOf]: SocketSurface | undefined = undefined;
+  readonly #socketMap: SocketMap;
+  /**
+   * Leaves the write side open when the peer ends its own: `handleEnd` is called, and `end` or
+   * `close` is the handler's own. False unless a subclass sets it.
+   */
+  declare allowHalfOpen: boolean;
+
+  static {
+    // On the prototype, where it costs no handler memory.
+    this.prototype.allowHalfOpen = false;
+  }
+
+  /**
+   * With `sock`, the handler is in the map at once; without, it gets its socket when `bind` or
+   * `connect` tells the family. Throws a `TypeError` for anything that is no map or no socket.
+   */
+  constructor(socketMap: SocketMap, sock?: SocketSurface) {
+    const inner = (socketMap as SocketMap | undefined)?.[registry];
+    if (inner === undefined) throw typeError('socketMap', socketMap, 'a SocketMap');
+    this.#socketMap = socketMap;
+    if (socketMap.closed) throw new SocketMapClosedError(`new ${this.constructor.name}`);
+    if (sock === undefined) {
+      inner.expect(this);
+    } else {
+      if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
+        throw typeError('sock', sock, 'a Socket');
+      }
+      giveSocket(this, sock);
+    }
+  }
+
+  /** The map that the handler belongs to. */
+  get socketMap(): SocketMap {
+    return this.#socketMap;
+  }
+
+  /** The socket. Throws where there is none yet, or no longer. */
+  get socket(): SocketSurface {
+    return openSocket(this, 'socket');
+  }
+
+  /** Whether a connection stands. */
+  get connected(): boolean {
+    return (this[state] & (State.open | State.listening | State.closed)) === State.open;
+  }
+
+  /** Whether the handler is over: its descriptor is closed, and nothing will be called any more. */
+  get closed(): boolean {
+    return (this[state] & State.closed) !== 0;
+  }
+
+  /** Whether `handleRead` is wanted. */
+  get readable(): boolean {
+    return (this[state] & State.readable) !== 0;
+  }
+
+  /** Whether `handleWrite` is wanted. */
+  get writable(): boolean {
+    return (this[state] & State.writable) !== 0;
+  }
+
+  /** The descriptor's number; -1 where there is none yet, or no longer. */
+  fileno(): number {
+    return this[socketOf]?.fileno() ?? -1;
+  }
+
+  /** Asks for `handleRead` when there is something to read, or no longer. */
+  setReadable(readable: boolean): void {
+    this.#setInterest(State.readable, readable);
+  }
+
+  /** Asks for `handleWrite` when a write would not block, or no longer. */
+  setWritable(writable: boolean): void {
+    this.#setInterest(State.writable, writable);
+  }
+
+  /**
+   * Closes the socket at once; what is buffered for sending is dropped. `handleCleanup` is called
+   * before this returns, `handleClose` is not. Closing again does nothing.
+   */
+  close(): void {
+    closeHandler(this);
+  }
+
+  /** There are bytes to read, or a connection to accept. */
+  handleRead(): Handled {}
+  /** A write would not block. */
+  handleWrite(): Handled {}
+  /**
+   * Urgent data has come (`error` is undefined), or an error that left the connection standing.
+   * Urgent data is told once, and again only after something was read.
+   */
+  handleExcept(_error?: SystemError): Handled {}
+  /** `connect` has succeeded. */
+  handleConnect(): Handled {}
+  /** `connect` has failed; `handleCleanup` follows. */
+  handleConnectFailed(_error: SystemError): Handled {}
+  /**
+   * With `allowHalfOpen`: the peer has ended its side, and all it sent was read. Called once; the
+   * write side is the handler's to end.
+   */
+  handleEnd(): Handled {}
+  /**
+   * The remote end has closed, after all that it sent was read and all that was accepted for it was
+   * sent; or the connection broke, with `error`. Called once at most; `handleCleanup` follows.
+   */
+  handleClose(_error?: SystemError): Handled {}
+  /** The handler is over, whatever ended it. Called exactly once, and last. */
+  handleCleanup(): Handled {}
+
+  /**
+   * A callback threw, or its promise rejected. Prints the stack and goes on. What this throws comes
+   * out of `poll` and `runSync`, or rejects `run()`.
+   */
+  handleError(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
+  }
+
+  /** @internal */
+  [hasUnsent](): boolean {
+    return false;
+  }
+
+  /** @internal */
+  [hasUntold](): boolean {
+    return false;
+  }
+
+  /** @internal */
+  [flush](): Handled {}
+
+  /** @internal */
+  [release](): void {}
+
+  /** @internal What `connect` came to: undefined where it stands. */
+  [settleConnect](): SystemError | undefined {
+    return undefined;
+  }
+
+  #setInterest(bit: number, isWanted: boolean): void {
+    if (typeof isWanted !== 'boolean') {
+      throw typeError(bit === State.readable ? 'readable' : 'writable', isWanted, 'a boolean');
+    }
+    const before = this[state];
+    if (before & State.closed) throw unusable(this, 'setReadable or setWritable');
+    let after = isWanted ? before | bit : before & ~bit;
+    if (after === before) return;
+    // Whoever wants to read again is to hear of the end that it was spared while paused.
+    if (isWanted && bit === State.readable) after &= ~(State.parked | State.hungUp);
+    this[state] = after;
+    if (after & State.registered) {
+      const inner = this.#socketMap[registry];
+      inner.changed(this);
+      if (after & State.failed) inner.endLater(this);
+    }
+  }
+}
+
+const PHASE = {
+  unconnected: 0,
+  connected: State.open,
+  listening: State.open | State.listening,
+} as const;
+
+/** Gives a handler its socket, and the handler to its map. */
+export function giveSocket(handler: Handler, socket: SocketSurface): void {
+  handler[socketOf] = socket;
+  handler[state] |= PHASE[socket.role];
+  handler.socketMap[registry].add(handler);
+}
+
+/** Takes away a socket whose connection attempt failed, so that another can take its place. */
+export function dropSocket(handler: Handler): void {
+  const inner = handler.socketMap[registry];
+  inner.delete(handler);
+  handler[socketOf]?.close();
+  handler[socketOf] = undefined;
+  inner.expect(handler);
+}
+
+/** Ends a handler, whatever `close` its class has. Closing again does nothing. */
+export function closeHandler(handler: Handler): void {
+  if (handler[state] & State.closed) return;
+  const inner = handler.socketMap[registry];
+  // Out of the map first: the descriptor's number may be another's as soon as it is closed.
+  inner.delete(handler);
+  handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
+  handler[socketOf]?.close();
+  handler[release]();
+  inner.cleanup(handler);
+}
+
+/** The socket that `method` needs, or an error that says why there is none. */
+export function openSocket(handler: Handler, method: string): SocketSurface {
+  const socket = handler[socketOf];
+  if (socket === undefined || handler[state] & State.closed) throw unusable(handler, method);
+  return socket;
+}
+
+function unusable(handler: Handler, method: string): Error {
+  const [code, what] = handler.closed
+    ? ['ERR_CLOSED', 'is closed']
+    : ['ERR_NO_SOCKET', 'has no socket yet; bind or connect it first'];
+  return Object.assign(new Error(`${method}: this ${handler.constructor.name} ${what}`), { code });
+}

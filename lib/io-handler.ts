@@ -1,0 +1,212 @@
+/** IOHandler: a handler that connects, receives and sends. */
+import type { Address, SocketAddress } from './address';
+import { parseAddress, resolvedAddress, unpackAddress } from './address';
+import type { Data } from './arguments';
+import { bytesOf, checkInteger } from './arguments';
+import { constants, Errno, WOULD_BLOCK } from './constants';
+import { lookupError, SystemError } from './errors';
+import { dropSocket, giveSocket, Handler, openSocket } from './handler';
+import { failure, registry, settleConnect, socketOf, state, State } from './handler-state';
+import type { LookupResult } from './lookups';
+import { slab } from './slab';
+import { Socket } from './socket';
+
+const NOTHING = Buffer.alloc(0);
+
+/** Failures that are the program's mistake and not the connection's end: thrown where they happen. */
+const MISUSE: ReadonlySet<string> = new Set([
+  'EBADF',
+  'EDESTADDRREQ',
+  'EFAULT',
+  'EINVAL',
+  'ENOTCONN',
+  'ENOTSOCK',
+  'EOPNOTSUPP',
+]);
+
+/** What made the map stop watching, until something is read. */
+const { connecting, failed, hungUp, open, parked, readable, urgentTold, writeEnded } = State;
+const UNTIL_READ = parked | hungUp | urgentTold | failed;
+
+/** Manages the I/O of one connection. asynchia's `IOHandler`. */
+export class IOHandler extends Handler {
+  /** Where `connect` has not yet been; undefined unless it is under way. */
+  #candidates: SocketAddress[] | undefined = undefined;
+
+  /**
+   * Connects. A host name is resolved without blocking the loop, and each of its addresses is tried
+   * in turn. Success arrives at `handleConnect`; every failure of the network or of the look-up at
+   * `handleConnectFailed`, never before this has returned. A malformed address throws.
+   */
+  connect(address: Address): void {
+    if (this.closed) openSocket(this, 'connect');
+    const parsed = parseAddress(address);
+    if (this[state] & connecting) throw new SystemError('connect', Errno.alreadyConnecting);
+    if (this[state] & open) throw new SystemError('connect', Errno.isConnected);
+    this[state] |= connecting;
+    if ('packed' in parsed) {
+      this.#candidates = [unpackAddress(parsed.packed)];
+      this.#attempt();
+      return;
+    }
+    const { hostname, port } = parsed;
+    try {
+      this.socketMap[registry].resolve(hostname, (result) => {
+        this.#resolved(hostname, port, result);
+      });
+    } catch (error) {
+      this.#failConnect(error);
+    }
+  }
+
+  /**
+   * Receives at most `n` bytes. Returns what came, for the caller to keep; empty where nothing is
+   * there. That the stream has ended, or broken, is told by `handleClose`.
+   */
+  recv(n: number, flags = 0): Buffer {
+    checkInteger('n', n);
+    const room = slab.room(n);
+    const count = this.recvInto(slab.bytes, slab.offset, room, flags);
+    return count > 0 ? slab.take(count) : NOTHING;
+  }
+
+  /** `recv` without flags. */
+  read(n: number): Buffer {
+    return this.recv(n);
+  }
+
+  /** `recv` that leaves the bytes where they are, to be received again (`MSG_PEEK`). */
+  peek(n: number): Buffer {
+    return this.recv(n, constants.MSG_PEEK);
+  }
+
+  /** Receives into `buffer`, without allocating. Returns how many bytes came, 0 for none. */
+  recvInto(buffer: Uint8Array, offset?: number, length?: number, flags = 0): number {
+    const socket = openSocket(this, 'recv');
+    let count: number;
+    try {
+      count = socket.recvInto(buffer, offset, length, flags);
+    } catch (error) {
+      failTransfer(this, error);
+      return 0;
+    }
+    if ((this[state] & (readable | UNTIL_READ)) !== readable) this.#watchAgain();
+    return count > 0 ? count : 0;
+  }
+
+  /**
+   * Sends. Returns how many bytes the kernel took: fewer than given, or 0, where it would block.
+   * To a peer that is gone it returns 0, and `handleClose` is told the error.
+   */
+  send(data: Data, flags = 0): number {
+    const socket = openSocket(this, 'send');
+    const bytes = bytesOf('data', data);
+    if (this[state] & writeEnded) throw new SystemError('send', Errno.brokenPipe);
+    if (this[state] & failed || bytes.byteLength === 0) return 0;
+    try {
+      const count = socket.send(bytes, 0, bytes.byteLength, flags);
+      return count === WOULD_BLOCK ? 0 : count;
+    } catch (error) {
+      failTransfer(this, error);
+      return 0;
+    }
+  }
+
+  /** shutdown(2): `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
+  shutdown(how: number): void {
+    const socket = openSocket(this, 'shutdown');
+    checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
+    try {
+      socket.shutdown(how);
+    } catch (error) {
+      // The connection broke meanwhile: that is told by handleClose.
+      if (!(error instanceof SystemError && error.errno === Errno.notConnected)) throw error;
+    }
+    if (how !== constants.SHUT_RD) this[state] |= writeEnded;
+  }
+
+  /** @internal */
+  override [settleConnect](): SystemError | undefined {
+    const errno = openSocket(this, 'connect').getsockopt(constants.SOL_SOCKET, constants.SO_ERROR);
+    if (errno === 0) {
+      this.#candidates = undefined;
+      this[state] = (this[state] & ~connecting) | open;
+      this.socketMap[registry].changed(this);
+      return undefined;
+    }
+    const [address, ...others] = this.#candidates ?? [];
+    if (others.length === 0) {
+      this[state] &= ~connecting;
+      return new SystemError('connect', -errno, address);
+    }
+    this.#candidates = others;
+    dropSocket(this);
+    this.#attempt();
+    return undefined;
+  }
+
+  #resolved(hostname: string, port: number, result: LookupResult): void {
+    if (this.closed) return;
+    if (typeof result === 'string') {
+      this.#failConnect(lookupError(result, hostname));
+    } else {
+      this.#candidates = result.map((packed) => resolvedAddress(packed, port));
+      this.#attempt();
+    }
+  }
+
+  /** Tries the addresses that are left until one is on its way. */
+  #attempt(): void {
+    for (;;) {
+      const [address, ...others] = this.#candidates ?? [];
+      if (address === undefined) return;
+      try {
+        if (this[socketOf] === undefined) giveSocket(this, Socket.create(familyOf(address)));
+        openSocket(this, 'connect').connect(address);
+        // Also where it stands already (a Unix socket): handleConnect comes from the loop.
+        this.socketMap[registry].changed(this);
+        return;
+      } catch (error) {
+        dropSocket(this);
+        if (others.length === 0) {
+          this.#failConnect(error);
+          return;
+        }
+        this.#candidates = others;
+      }
+    }
+  }
+
+  /** Leaves it to the loop to tell, so that `connect` has returned by then. */
+  #failConnect(error: unknown): void {
+    if (!(error instanceof SystemError)) throw error;
+    this[failure] = error;
+    this.socketMap[registry].endLater(this);
+  }
+
+  /** Something was read, and so the map has reason to look at the descriptor afresh. */
+  #watchAgain(): void {
+    this[state] &= ~(parked | hungUp | urgentTold);
+    const inner = this.socketMap[registry];
+    inner.changed(this);
+    if (this[state] & failed) inner.endLater(this);
+  }
+}
+
+/**
+ * A transfer failed: the handler ends as soon as all that came before is read. Throws where it was
+ * the program's mistake.
+ */
+export function failTransfer(handler: Handler, error: unknown): void {
+  if (!(error instanceof SystemError) || MISUSE.has(error.code)) throw error;
+  handler[failure] ??= error;
+  handler[state] |= failed;
+  const inner = handler.socketMap[registry];
+  inner.changed(handler);
+  inner.endLater(handler);
+}
+
+function familyOf(address: SocketAddress): number {
+  if ('path' in address) return constants.AF_UNIX;
+  return address.family === 'IPv4' ? constants.AF_INET : constants.AF_INET6;
+}

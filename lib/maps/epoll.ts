@@ -1,0 +1,19 @@
+import type { SocketMapOptions } from '../socket-map';
+import { BaseSocketMap } from '../socket-map';
+
+import { isAvailable } from './available';
+
+/** A map over epoll(7), level-triggered. A turn costs time only for the descriptors that are ready. */
+export class EpollSocketMap extends BaseSocketMap {
+  /** The mechanism's name. */
+  static readonly backend = 'epoll';
+
+  /** Whether the kernel has it, found out by trying. */
+  static get available(): boolean {
+    return isAvailable(this.backend);
+  }
+
+  constructor(options?: SocketMapOptions) {
+    super(EpollSocketMap.backend, options);
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * The socket maps.
+ *
+ * @packageDocumentation
+ */
+export type { SocketMapOptions } from '../socket-map';
+export { candidates, DefaultSocketMap, type SocketMapClass } from './default';
+export { EpollSocketMap } from './epoll';
+export { PollSocketMap } from './poll';
+export { SelectSocketMap } from './select';

@@ -1,0 +1,100 @@
+/** The notifier: between a map, which finds out what is pending, and the handlers. */
+import { typeError } from './arguments';
+import type { SystemError } from './errors';
+import type { Handled, Handler } from './handler';
+import { flush, registry } from './handler-state';
+
+/**
+ * Calls a handler's `handle*` methods and takes care of what they throw. A subclass can stand
+ * before every callback of a map: `new EpollSocketMap({ notifier })`. asynchia's `Notifier`.
+ */
+export class Notifier {
+  /** There is something to read, or to accept. */
+  readObj(handler: Handler): void {
+    try {
+      this.settle(handler, handler.handleRead());
+    } catch (error) {
+      this.errorObj(handler, error);
+    }
+  }
+
+  /** A write would not block. */
+  writeObj(handler: Handler): void {
+    try {
+      this.settle(handler, handler.handleWrite());
+    } catch (error) {
+      this.errorObj(handler, error);
+    }
+  }
+
+  /** Urgent data, or an error that left the connection standing. */
+  exceptObj(handler: Handler, error?: SystemError): void {
+    this.#call(handler, () => handler.handleExcept(error));
+  }
+
+  /** A connection stands. */
+  connectObj(handler: Handler): void {
+    this.#call(handler, () => handler.handleConnect());
+  }
+
+  /** A connection attempt failed. */
+  connectFailedObj(handler: Handler, error: SystemError): void {
+    this.#call(handler, () => handler.handleConnectFailed(error));
+  }
+
+  /** The peer has ended its side, and the handler keeps its own. */
+  endObj(handler: Handler): void {
+    this.#call(handler, () => handler.handleEnd());
+  }
+
+  /** The remote end has closed. */
+  closeObj(handler: Handler, error?: SystemError): void {
+    this.#call(handler, () => handler.handleClose(error));
+  }
+
+  /** What the last callback left to send is sent. */
+  flushObj(handler: Handler): void {
+    this.#call(handler, () => handler[flush]());
+  }
+
+  /** The handler is over. */
+  cleanupObj(handler: Handler): void {
+    this.#call(handler, () => handler.handleCleanup());
+  }
+
+  /** A callback threw. What `handleError` throws itself comes out of the loop. */
+  errorObj(handler: Handler, error: unknown): void {
+    try {
+      handler.handleError(error);
+    } catch (unhandled) {
+      handler.socketMap[registry].raise(unhandled);
+    }
+  }
+
+  /** Sees to it that a callback's promise is not forgotten: where it rejects, `errorObj` is told. */
+  settle(handler: Handler, result: unknown): void {
+    if (result === undefined || !isThenable(result)) return;
+    result.then(undefined, (error: unknown) => {
+      this.errorObj(handler, error);
+    });
+  }
+
+  #call(handler: Handler, callback: () => Handled): void {
+    try {
+      this.settle(handler, callback());
+    } catch (error) {
+      this.errorObj(handler, error);
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null)?.then === 'function';
+}
+
+/** Reads a map's `notifier` option. */
+export function notifierFrom(option: unknown): Notifier {
+  if (option === undefined) return new Notifier();
+  if (option instanceof Notifier) return option;
+  throw typeError('notifier', option, 'a Notifier');
+}

@@ -1,0 +1,82 @@
+/** Bytes that are cut into lines. */
+
+const NOTHING = Buffer.alloc(0);
+const LEAST_CAPACITY = 256;
+
+export class LineBuffer {
+  /** Bytes that are not cut yet lie between `#start` and `#end`. */
+  #bytes: Buffer = NOTHING;
+  #start = 0;
+  #end = 0;
+  /** Up to here there is no delimiter. */
+  #scanned = 0;
+  /** The bytes are ours to write behind; otherwise they are a chunk that somebody read. */
+  #isOwn = false;
+
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  push(chunk: Buffer): void {
+    if (this.length === 0) {
+      this.#bytes = chunk;
+      this.#isOwn = false;
+      this.#start = 0;
+      this.#end = chunk.length;
+      this.#scanned = 0;
+      return;
+    }
+    this.#reserve(chunk.length);
+    this.#end += chunk.copy(this.#bytes, this.#end);
+  }
+
+  /** Cuts off the first line, without its delimiter; undefined where there is no whole one. */
+  next(delimiter: Buffer): Buffer | undefined {
+    const found = this.#find(delimiter);
+    if (found < 0) {
+      // A delimiter may have begun at the very end.
+      this.#scanned = Math.max(this.#start, this.#end - delimiter.length + 1);
+      return undefined;
+    }
+    const line = this.#bytes.subarray(this.#start, found);
+    this.#start = found + delimiter.length;
+    this.#scanned = this.#start;
+    return line;
+  }
+
+  has(delimiter: Buffer): boolean {
+    return this.#find(delimiter) >= 0;
+  }
+
+  /** What is left, uncut. */
+  rest(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  clear(): void {
+    this.push(NOTHING);
+    this.#bytes = NOTHING;
+    this.#start = 0;
+    this.#end = 0;
+    this.#scanned = 0;
+  }
+
+  #find(delimiter: Buffer): number {
+    const found = this.#bytes.indexOf(delimiter, Math.max(this.#start, this.#scanned));
+    return found >= 0 && found + delimiter.length <= this.#end ? found : -1;
+  }
+
+  /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */
+  #reserve(more: number): void {
+    if (this.#isOwn && this.#end + more <= this.#bytes.length) return;
+    const { length } = this;
+    // Doubling: a line that arrives byte by byte is copied a constant number of times.
+    const bytes = Buffer.allocUnsafeSlow(Math.max(LEAST_CAPACITY, 2 * (length + more)));
+    this.#bytes.copy(bytes, 0, this.#start, this.#end);
+    this.#bytes = bytes;
+    this.#isOwn = true;
+    this.#scanned = Math.max(0, this.#scanned - this.#start);
+    this.#start = 0;
+    this.#end = length;
+  }
+}

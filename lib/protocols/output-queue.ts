@@ -1,0 +1,117 @@
+/** Bytes that wait to be sent: copied, so that whoever handed them in may use the memory again. */
+import { WOULD_BLOCK } from '../constants';
+import type { SocketSurface } from '../socket';
+
+const BLOCK_BYTES = 16 * 1024;
+/** Empty queues that are kept, with a block each, for the next handler that needs one. */
+const MOST_SPARE_QUEUES = 64;
+
+/** What one sendmsg(2) takes, as the addon has it. */
+const MOST_PARTS = 64;
+
+export class OutputQueue {
+  /** Data of this length or more is worth a system call of its own rather than a copy. */
+  static readonly blockBytes = BLOCK_BYTES;
+  static readonly #spare: OutputQueue[] = [];
+
+  /** An empty queue. Handlers have one only while they have something to send. */
+  static take(): OutputQueue {
+    return OutputQueue.#spare.pop() ?? new OutputQueue();
+  }
+
+  /** How many bytes wait. */
+  length = 0;
+  /** All but the last are filled to their ends. */
+  readonly #blocks: Buffer[] = [];
+  /** Where the first block's unsent bytes begin. */
+  #start = 0;
+  /** Where the last block's free room begins. */
+  #end = 0;
+
+  append(bytes: Uint8Array): void {
+    let from = 0;
+    while (from < bytes.byteLength) {
+      const left = bytes.byteLength - from;
+      const last = this.#blocks.at(-1);
+      const room = last === undefined ? 0 : last.length - this.#end;
+      if (last === undefined || room === 0) {
+        this.#blocks.push(Buffer.allocUnsafeSlow(Math.max(left, BLOCK_BYTES)));
+        this.#end = 0;
+      } else {
+        const count = Math.min(room, left);
+        last.set(
+          count === bytes.byteLength ? bytes : bytes.subarray(from, from + count),
+          this.#end,
+        );
+        this.#end += count;
+        this.length += count;
+        from += count;
+      }
+    }
+  }
+
+  appendText(text: string): void {
+    if (this.#blocks.length === 0) this.#blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
+    const last = this.#blocks.at(-1);
+    // UTF-8 takes three bytes at most for each of a string's units.
+    if (last === undefined || last.length - this.#end < 3 * text.length) {
+      this.append(Buffer.from(text, 'utf8'));
+    } else {
+      const count = last.write(text, this.#end, 'utf8');
+      this.#end += count;
+      this.length += count;
+    }
+  }
+
+  /** Sends what one system call takes. Returns how much that was; 0 where it would block. */
+  sendTo(socket: SocketSurface): number {
+    const [first, ...others] = this.#blocks;
+    if (first === undefined || this.length === 0) return 0;
+    const count =
+      others.length === 0
+        ? socket.send(first, this.#start, this.#end - this.#start)
+        : socket.sendMany(this.#parts(), this.#start);
+    if (count === WOULD_BLOCK) return 0;
+    this.#consume(count);
+    return count;
+  }
+
+  /** Forgets what waits, and offers itself to the next that needs a queue. */
+  giveBack(): void {
+    this.#clear();
+    if (OutputQueue.#spare.length < MOST_SPARE_QUEUES) OutputQueue.#spare.push(this);
+  }
+
+  /** Keeps one block, of the usual size. */
+  #clear(): void {
+    this.#blocks.length = this.#blocks[0]?.length === BLOCK_BYTES ? 1 : 0;
+    this.length = 0;
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #parts(): Buffer[] {
+    const parts = this.#blocks.slice(0, MOST_PARTS);
+    if (parts.length === this.#blocks.length) {
+      parts.push(...parts.splice(-1).map((last) => last.subarray(0, this.#end)));
+    }
+    return parts;
+  }
+
+  #consume(count: number): void {
+    if (count === this.length) {
+      this.#clear();
+      return;
+    }
+    this.length -= count;
+    let left = this.#start + count;
+    for (;;) {
+      const first = this.#blocks[0];
+      // The last block holds what is left, so there is another behind one that is used up.
+      if (first === undefined || left < first.length || this.#blocks.length === 1) break;
+      left -= first.length;
+      this.#blocks.shift();
+    }
+    this.#start = left;
+  }
+}

@@ -1,0 +1,36 @@
+/** Server: a listener that makes a handler of one class for every connection. */
+import { AcceptHandler } from './acceptor';
+import type { Address, SocketAddress } from './address';
+import { checkFunction } from './arguments';
+import type { Handled, Handler, SocketMap } from './handler';
+import type { Socket } from './socket';
+
+/** A class whose instances serve one connection each. */
+export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;
+
+/** Makes a handler per connection. asynchia's `Server`. */
+export class Server<H extends Handler = Handler> extends AcceptHandler {
+  readonly #handlerClass: HandlerClass<H>;
+
+  constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>) {
+    checkFunction('handlerClass', handlerClass);
+    super(socketMap);
+    this.#handlerClass = handlerClass;
+  }
+
+  /** Makes the handler. Not to be overridden; `newConnection` is. */
+  override handleAccept(socket: Socket, address: SocketAddress): Handled {
+    return this.newConnection(new this.#handlerClass(this.socketMap, socket), address);
+  }
+
+  /** A connection has come, and has its handler. */
+  newConnection(_handler: H, _address: SocketAddress): Handled {}
+
+  /** Binds, with `reuseAddr`, listens, and runs the map. Settles when the map is closed. */
+  async serveForever(address: Address, backlog: number): Promise<void> {
+    this.reuseAddr();
+    this.bind(address);
+    this.listen(backlog);
+    await this.socketMap.run();
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The memory that `read` cuts its results off. A part that was handed out is never written again,
+ * so the caller owns it; a slab that is used up is left to the garbage collector and its readers.
+ */
+import { binding } from './binding';
+
+const SLAB_BYTES = 128 * 1024;
+/** Reads larger than this are cut short: what is left is there for the next one. */
+const MOST_BYTES = 1024 * 1024;
+
+export class Slab {
+  /** Registered with the addon, so that a call that receives into it carries integers alone. */
+  bytes = Buffer.alloc(0);
+  offset = 0;
+
+  /** Makes room for a read of `wanted` bytes and returns how many of them there is room for. */
+  room(wanted: number): number {
+    const left = this.bytes.length - this.offset;
+    // A slab is given up before it is full where a short rest would cut reads to pieces.
+    const least = Math.min(wanted, MOST_BYTES);
+    if (left >= Math.min(least, this.bytes.length >>> 2) && left > 0) return Math.min(wanted, left);
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
+    this.offset = 0;
+    binding.useSlab(this.bytes);
+    return least;
+  }
+
+  /** Cuts off the first `count` bytes of the room. */
+  take(count: number): Buffer {
+    const start = this.offset;
+    this.offset = start + count;
+    return this.bytes.subarray(start, start + count);
+  }
+}
+
+/** One a thread: what is being received has been handed out before anything else is. */
+export const slab = new Slab();

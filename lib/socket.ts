@@ -1,0 +1,257 @@
+/** A socket: a descriptor and its system calls. */
+import type { Address, SocketAddress } from './address';
+import { packAddress, unpackAddress } from './address';
+import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from './arguments';
+import { binding } from './binding';
+import { constants, Errno, WOULD_BLOCK } from './constants';
+import { checked, SystemError } from './errors';
+import { slab } from './slab';
+
+/**
+ * What a handler knows of its socket. Whatever has this surface (a TLS socket, a simulated one) can
+ * stand in a `Socket`'s place.
+ */
+export type SocketSurface = Pick<Socket, keyof Socket>;
+
+/**
+ * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
+ * and nothing to watch for; what is no stream at all (a datagram socket, a pipe) counts as
+ * `connected`.
+ */
+export type SocketRole = 'unconnected' | 'connected' | 'listening';
+
+/** A connection that was accepted, and who it is from. */
+export interface Accepted {
+  readonly socket: Socket;
+  readonly address: SocketAddress;
+}
+
+/**
+ * An OS socket: thin over its descriptor, which is non-blocking and close-on-exec. Would-block is a
+ * value (`WOULD_BLOCK`), never an exception; every other failure throws a `SystemError`. On a
+ * closed socket every call but `close` and `fileno` throws `EBADF`.
+ */
+export class Socket {
+  #fd: number;
+  #role: SocketRole;
+
+  private constructor(fd: number, role: SocketRole) {
+    this.#fd = fd;
+    this.#role = role;
+  }
+
+  /** socket(2). `family` and `type` are numbers of `constants`: `AF_INET`, `SOCK_STREAM`. */
+  static create(
+    family: number = constants.AF_INET,
+    type: number = constants.SOCK_STREAM,
+    protocol = 0,
+  ): Socket {
+    checkInteger('family', family);
+    checkInteger('type', type);
+    checkInteger('protocol', protocol);
+    const fd = checked('socket', binding.socket(family, type, protocol));
+    return new Socket(fd, type === constants.SOCK_DGRAM ? 'connected' : 'unconnected');
+  }
+
+  /**
+   * Takes over a descriptor that was made elsewhere (inherited from a service manager, say): makes
+   * it non-blocking and close-on-exec, and from now on owns it. Throws `EBADF` where it is not open.
+   */
+  static fromFd(fd: number): Socket {
+    checkInteger('fd', fd);
+    checked('fcntl', binding.adopt(fd));
+    return new Socket(fd, roleOf(fd));
+  }
+
+  /** socketpair(2): two connected sockets, `AF_UNIX` and `SOCK_STREAM` unless told otherwise. */
+  static pair(
+    family: number = constants.AF_UNIX,
+    type: number = constants.SOCK_STREAM,
+  ): [Socket, Socket] {
+    checkInteger('family', family);
+    checkInteger('type', type);
+    const pair = new Int32Array(2);
+    checked('socketpair', binding.socketpair(family, type, pair));
+    return [new Socket(pair[0] ?? -1, 'connected'), new Socket(pair[1] ?? -1, 'connected')];
+  }
+
+  /** The descriptor's number; -1 once closed or detached. */
+  fileno(): number {
+    return this.#fd;
+  }
+
+  /** What it is for. */
+  get role(): SocketRole {
+    return this.#role;
+  }
+
+  /** Whether the descriptor is gone. */
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /** close(2). Closing again does nothing. */
+  close(): void {
+    const fd = this.#fd;
+    if (fd < 0) return;
+    this.#fd = -1;
+    binding.close(fd);
+  }
+
+  /** Gives the descriptor away without closing it, and returns it. Python's `detach`. */
+  detach(): number {
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (fd >= 0) binding.disown(fd);
+    return fd;
+  }
+
+  /** bind(2). Host names are resolved at once, blocking: it is for a server's set-up. */
+  bind(address: Address): void {
+    const { packed } = packAddress(address);
+    checked('bind', binding.bind(this.#fd, packed), unpackAddress(packed));
+  }
+
+  /** listen(2). The kernel caps `backlog` at net.core.somaxconn. */
+  listen(backlog: number): void {
+    checkInteger('backlog', backlog);
+    checked('listen', binding.listen(this.#fd, backlog));
+    this.#role = 'listening';
+  }
+
+  /** accept4(2): the next connection, or undefined where it would block. */
+  accept(): Accepted | undefined {
+    const fd = binding.accept(this.#fd);
+    if (fd === WOULD_BLOCK) return undefined;
+    checked('accept', fd);
+    return { socket: new Socket(fd, 'connected'), address: binding.acceptedAddress() };
+  }
+
+  /**
+   * connect(2). Returns true where the connection stands already, false where it is on its way:
+   * the socket turns writable then, and `SO_ERROR` tells what became of it. A host name is resolved
+   * at once, blocking; `IOHandler.connect` resolves it off the loop.
+   */
+  connect(address: Address): boolean {
+    const { packed } = packAddress(address);
+    const result = binding.connect(this.#fd, packed);
+    // connect(2): an interrupted attempt goes on, as one in progress does.
+    const isOnItsWay = result === Errno.inProgress || result === Errno.interrupted;
+    if (!isOnItsWay) checked('connect', result, unpackAddress(packed));
+    this.#role = 'connected';
+    return !isOnItsWay;
+  }
+
+  /**
+   * recv(2) into `buffer`. Returns how many bytes came, 0 at the end of the stream, `WOULD_BLOCK`
+   * where there are none yet.
+   */
+  recvInto(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
+    checkRange(buffer, offset, length);
+    if (flags !== 0) checkInteger('flags', flags);
+    const count =
+      buffer === slab.bytes
+        ? binding.recvSlab(this.#fd, offset, length, flags)
+        : binding.recv(this.#fd, buffer, offset, length, flags);
+    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
+    return count;
+  }
+
+  /** send(2). Returns how many bytes the kernel took, or `WOULD_BLOCK`. Never raises SIGPIPE. */
+  send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
+    checkRange(buffer, offset, length);
+    if (flags !== 0) checkInteger('flags', flags);
+    const count = binding.send(this.#fd, buffer, offset, length, flags);
+    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
+    return count;
+  }
+
+  /** sendmsg(2) of several buffers as one, beginning `offset` bytes into the first. */
+  sendMany(buffers: readonly Buffer[], offset = 0): number {
+    const count = binding.sendMany(this.#fd, buffers, offset);
+    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('sendmsg', count);
+    return count;
+  }
+
+  /**
+   * Whether bytes lie unread (above 0), the stream has ended (0), or neither (`WOULD_BLOCK`).
+   * Throws the error that ended the stream. Takes nothing away.
+   */
+  unread(): number {
+    const count = binding.unread(this.#fd);
+    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
+    return count;
+  }
+
+  /** shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
+  shutdown(how: number): void {
+    checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
+    checked('shutdown', binding.shutdown(this.#fd, how));
+  }
+
+  /** getsockname(2): the address that this end has. */
+  getsockname(): SocketAddress {
+    return named('getsockname', binding.getsockname(this.#fd));
+  }
+
+  /** getpeername(2): the address that the other end has. Throws `ENOTCONN` where there is none. */
+  getpeername(): SocketAddress {
+    return named('getpeername', binding.getpeername(this.#fd));
+  }
+
+  /** getsockopt(2): an integer option's value; with `length`, that many bytes of any option. */
+  getsockopt(level: number, option: number): number;
+  getsockopt(level: number, option: number, length: number): Buffer;
+  getsockopt(level: number, option: number, length?: number): number | Buffer {
+    checkInteger('level', level);
+    checkInteger('option', option);
+    if (length !== undefined) checkInteger('length', length, 1, 1024);
+    const value = Buffer.alloc(length ?? 4);
+    const written = checked('getsockopt', binding.getsockopt(this.#fd, level, option, value));
+    return length === undefined
+      ? (new Int32Array(value.buffer, value.byteOffset, 1)[0] ?? 0)
+      : value.subarray(0, written);
+  }
+
+  /** setsockopt(2): a number or boolean for an integer option, bytes for any other. */
+  setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
+    checkInteger('level', level);
+    checkInteger('option', option);
+    checked('setsockopt', binding.setsockopt(this.#fd, level, option, optionBytes(value)));
+  }
+}
+
+/** socketpair(2): two connected sockets. */
+export function socketpair(): [Socket, Socket] {
+  return Socket.pair();
+}
+
+/** What a descriptor that was made elsewhere is for. */
+function roleOf(fd: number): SocketRole {
+  const value = new Int32Array(1);
+  const ask = (option: number): number | undefined => {
+    const bytes = new Uint8Array(value.buffer);
+    return binding.getsockopt(fd, constants.SOL_SOCKET, option, bytes) < 0 ? undefined : value[0];
+  };
+  const type = ask(constants.SO_TYPE);
+  if (type === undefined || type === constants.SOCK_DGRAM) return 'connected';
+  if (ask(constants.SO_ACCEPTCONN) === 1) return 'listening';
+  return binding.getpeername(fd) === Errno.notConnected ? 'unconnected' : 'connected';
+}
+
+function optionBytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return bytesOf('value', value);
+  if (typeof value === 'boolean') return new Uint8Array(Int32Array.of(Number(value)).buffer);
+  if (typeof value !== 'number') throw typeError('value', value, 'a number, a boolean or bytes');
+  checkInteger('value', value, -MAX_INT32 - 1);
+  return new Uint8Array(Int32Array.of(value).buffer);
+}
+
+function named(syscall: string, result: SocketAddress | number): SocketAddress {
+  if (typeof result === 'number') throw new SystemError(syscall, result);
+  return result;
+}
+
+function rest(buffer: unknown, offset: number): number {
+  return ArrayBuffer.isView(buffer) ? buffer.byteLength - offset : 0;
+}
