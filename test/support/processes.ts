@@ -1,0 +1,71 @@
+/** Programs that run beside us: our own scripts, and clients that nobody here wrote. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+
+import { until } from './turns';
+
+export const root = path.join(__dirname, '..', '..');
+
+/** A program, and what it has written so far. */
+export class Program {
+  stdout = '';
+  stderr = '';
+  /** Null while it runs; its exit status, or the name of the signal that ended it. */
+  status: number | string | null = null;
+  readonly child: ChildProcess;
+
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    this.child = spawn(command, args, { cwd: root, env: { ...process.env, ...env } });
+    this.child.stdout?.on('data', (data: Buffer) => (this.stdout += data.toString()));
+    this.child.stderr?.on('data', (data: Buffer) => (this.stderr += data.toString()));
+    this.child.on('error', (error) => (this.stderr += error.message));
+    this.child.on('close', (code, signal) => (this.status = code ?? signal ?? 'unknown'));
+  }
+
+  /** Writes to its standard input. */
+  write(text: string): void {
+    this.child.stdin?.write(text);
+  }
+
+  /** Ends its standard input. */
+  endInput(): void {
+    this.child.stdin?.end();
+  }
+
+  /** Waits until it has written `text` to its standard output. */
+  async says(text: string): Promise<void> {
+    await until(
+      () => this.stdout.includes(text) || this.status !== null,
+      `'${text}' from a program that wrote: ${this.stdout}${this.stderr}`,
+    );
+    if (!this.stdout.includes(text)) {
+      throw new Error(
+        `ended (${this.status}) without saying '${text}': ${this.stdout}${this.stderr}`,
+      );
+    }
+  }
+
+  /** Waits until it has ended and returns its status. */
+  async ends(): Promise<number | string> {
+    await until(() => this.status !== null, `the end of a program that wrote: ${this.stdout}`);
+    return this.status ?? 'unknown';
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    this.child.kill(signal);
+  }
+}
+
+/** Runs a script of JavaScript in a Node process of its own, against the built package. */
+export function runScript(script: string, env: NodeJS.ProcessEnv = {}): Program {
+  return new Program(process.execPath, ['-e', script], env);
+}
+
+/** Whether a program is installed. In CI everything is; elsewhere what is not is left out, aloud. */
+export function isInstalled(command: string): boolean {
+  const found = spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+  if (!found && process.env['CI'] === 'true')
+    throw new Error(`${command} is missing, and CI needs it`);
+  if (!found) console.warn(`${command} is not installed, so its tests are left out`);
+  return found;
+}
