@@ -1,8 +1,8 @@
 /** The end of a stream comes after all bytes before it (rules 1 and 2). */
-import { socketpair } from '../lib';
-import { onEveryMap } from './support/maps';
-import { Recorder } from './support/recorder';
-import { expectQuiet, turnUntil } from './support/turns';
+import { socketpair } from '../../lib';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { expectQuiet, turnUntil } from '../support/turns';
 
 onEveryMap('end of stream', (map) => {
   test('rule 1: a bare end is no reason for handleRead', () => {
