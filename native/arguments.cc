@@ -4,10 +4,9 @@
 
 namespace asynchia {
 
-bool Arguments::Expected(const char* what) const {
+void Arguments::Throw(const char* what) const {
   const std::string message = std::string("native call: expected ") + what;
   napi_throw_type_error(env_, "ERR_INVALID_ARG_TYPE", message.c_str());
-  return false;
 }
 
 void Export(napi_env env, napi_value object, const char* name, napi_callback function, void* data) {

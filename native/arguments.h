@@ -99,7 +99,10 @@ class Arguments {
     return napi_is_typedarray(env_, values_[index], &is_typed_array) == napi_ok && is_typed_array;
   }
 
-  bool Expected(const char* what) const;
+  bool Expected(const char* what) const {
+    Throw(what);
+    return false;
+  }
 
   napi_value Return(int32_t result) const {
     napi_value value = nullptr;
@@ -108,6 +111,8 @@ class Arguments {
   }
 
  private:
+  void Throw(const char* what) const;
+
   napi_env env_;
   napi_value values_[kMost] = {};
   void* data_ = nullptr;

@@ -68,11 +68,15 @@ class SelectBackend final : public Backend {
   static SetWord BitOf(int fd) { return SetWord{1} << (fd % kSetWordBits); }
 
   SetWord& Word(std::vector<SetWord>* sets, Kind kind, int fd) const {
-    return (*sets)[static_cast<size_t>(kind * words_ + fd / kSetWordBits)];
+    const int index = kind * words_ + fd / kSetWordBits;
+    return (*sets)[static_cast<size_t>(index)];
   }
 
   SetWord Union(const std::vector<SetWord>& sets, int word) const {
-    const auto at = [&](int kind) { return sets[static_cast<size_t>(kind * words_ + word)]; };
+    const auto at = [&](int kind) {
+      const int index = kind * words_ + word;
+      return sets[static_cast<size_t>(index)];
+    };
     return at(kRead) | at(kWrite) | at(kExcept);
   }
 

@@ -92,7 +92,9 @@ Napi::Value Resolve(const Napi::CallbackInfo& info) {
   lookup->wakeup_fd = fcntl(info[1].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
   if (lookup->wakeup_fd < 0) return Napi::Number::New(env, -errno);
   // Deletes itself; the environment waits for it before it goes.
-  (new LookupWorker(env, lookup))->Queue();
+  auto* worker = new LookupWorker(env, lookup);
+  worker->Queue();
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): see above
   return Napi::Function::New(
       env, [lookup](const Napi::CallbackInfo& call) { return Result(call.Env(), *lookup); },
       "result");
