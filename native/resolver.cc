@@ -59,6 +59,11 @@ const char* CodeOf(int status) {
 
 class LookupWorker final : public Napi::AsyncWorker {
  public:
+  // The worker deletes itself, which the analyzer cannot see; the environment waits for it.
+  static void Start(Napi::Env env, std::shared_ptr<Lookup> lookup) {
+    (new LookupWorker(env, std::move(lookup)))->Queue();
+  }  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
+
   LookupWorker(Napi::Env env, std::shared_ptr<Lookup> lookup)
       : Napi::AsyncWorker(env, "asynchia.Lookup"), lookup_(std::move(lookup)) {}
   void Execute() override { lookup_->Run(); }
@@ -91,10 +96,7 @@ Napi::Value Resolve(const Napi::CallbackInfo& info) {
   lookup->host = info[0].As<Napi::String>().Utf8Value();
   lookup->wakeup_fd = fcntl(info[1].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
   if (lookup->wakeup_fd < 0) return Napi::Number::New(env, -errno);
-  // Deletes itself; the environment waits for it before it goes.
-  auto* worker = new LookupWorker(env, lookup);
-  worker->Queue();
-  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): see above
+  LookupWorker::Start(env, lookup);
   return Napi::Function::New(
       env, [lookup](const Napi::CallbackInfo& call) { return Result(call.Env(), *lookup); },
       "result");
