@@ -1,0 +1,81 @@
+// Installs the packed tarball into an empty project, as a user would, and uses it from `import`,
+// `require` and TypeScript.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const tarball = path.resolve(process.argv[2]);
+const typescript = path.resolve('node_modules/typescript/bin/tsc');
+const nodeTypes = path.resolve('node_modules/@types/node/package.json');
+const project = mkdtempSync(path.join(os.tmpdir(), 'asynchia-package-'));
+
+const write = (name, text) => writeFileSync(path.join(project, name), text);
+const run = (command, ...args) => {
+  try {
+    return execFileSync(command, args, { cwd: project, encoding: 'utf8', stdio: 'pipe' });
+  } catch (error) {
+    console.error(`${command} ${args.join(' ')}\n${error.stdout}${error.stderr}`);
+    process.exit(1);
+  }
+};
+
+const USE = `
+const map = new DefaultSocketMap();
+class Ping extends BufferedWriteHandler {
+  handleRead() { console.log(String(this.read(16))); map.close(); }
+}
+const [ours, theirs] = socketpair();
+new Ping(map, ours).setReadable(true);
+new BufferedWriteHandler(map, theirs).sendAll('served');
+console.log(select([], [theirs], [], 1)[1].length);
+map.runSync();
+`;
+
+write('package.json', '{ "name": "empty", "private": true }');
+// No install script may be needed: current npm does not run a dependency's.
+run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', tarball);
+
+const IMPORTS = `
+import { socketpair } from 'asynchia';
+import { DefaultSocketMap } from 'asynchia/maps';
+import { BufferedWriteHandler } from 'asynchia/protocols';
+import { select } from 'asynchia/select';
+`;
+write('use.mjs', IMPORTS + USE);
+write('use.cjs', IMPORTS.replace(/import (.*) from (.*);/g, 'const $1 = require($2);') + USE);
+write('use.mts', IMPORTS + USE.replace('handleRead()', 'override handleRead(): void'));
+const { version } = JSON.parse(readFileSync(nodeTypes, 'utf8'));
+run(
+  'npm',
+  'install',
+  '--ignore-scripts',
+  '--no-audit',
+  '--no-fund',
+  '--no-save',
+  `@types/node@${version}`,
+);
+run(
+  'node',
+  typescript,
+  '--strict',
+  '--module',
+  'nodenext',
+  '--target',
+  'es2022',
+  '--types',
+  'node',
+  '--outDir',
+  'out',
+  'use.mts',
+);
+
+for (const file of ['use.mjs', 'use.cjs', path.join('out', 'use.mjs')]) {
+  const said = run('node', file);
+  if (said !== '1\nserved\n') {
+    console.error(`${file} said ${JSON.stringify(said)}`);
+    process.exit(1);
+  }
+}
+rmSync(project, { recursive: true });
+console.log('The packed package works from import, require and TypeScript.');
