@@ -1,5 +1,5 @@
 /** AcceptHandler: listens, and accepts connections. */
-import type { Address, SocketAddress } from './address';
+import type { Address, SocketAddress } from './address-types';
 import { packAddress } from './address';
 import { checkInteger } from './arguments';
 import { constants, Errno } from './constants';

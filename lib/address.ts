@@ -1,34 +1,8 @@
-/** Addresses: what users write, and what the kernel takes. */
+/** Addresses, between what users write and what the kernel takes. */
+import type { SocketAddress } from './address-types';
 import { rangeError, typeError, checkInteger } from './arguments';
 import { binding } from './binding';
 import { lookupError } from './errors';
-
-/** An internet address as the library hands it out; it can be handed back in as it is. */
-export interface InetAddress {
-  /** Numeric: `'127.0.0.1'`, `'::1'`, `'fe80::1%2'`. */
-  readonly host: string;
-  readonly port: number;
-  readonly family: 'IPv4' | 'IPv6';
-}
-
-/** A Unix address as the library hands it out. */
-export interface UnixAddress {
-  /** A path; a leading `'\0'` marks an abstract name; empty where the socket has none. */
-  readonly path: string;
-}
-
-/** An address as the library hands it out. */
-export type SocketAddress = InetAddress | UnixAddress;
-
-/**
- * An address as users may write it: `[host, port]`, `{ host, port }`, `'/path'` or `{ path }`
- * (abstract with a leading `'\0'`; unix(7)). An empty host is every interface, as in Python.
- */
-export type Address =
-  | readonly [host: string, port: number]
-  | { readonly host: string; readonly port: number }
-  | string
-  | { readonly path: string };
 
 /** An address that the kernel takes: a sockaddr, packed. */
 export interface PackedAddress {
@@ -67,12 +41,11 @@ function parseInet(host: unknown, port: unknown): PackedAddress | NamedAddress {
 function parseUnix(path: unknown): PackedAddress {
   if (typeof path !== 'string') throw typeError('address path', path, 'a string');
   const bytes = Buffer.from(path, 'utf8');
-  if (path.lastIndexOf('\0') > 0) {
-    throw rangeError('address path', path, "free of '\\0' but for a leading one");
-  }
+  // In an abstract name NUL is a byte like any other.
+  if (path.indexOf('\0') > 0) throw rangeError('address path', path, "free of '\\0'");
   const packed = binding.packUnix(bytes);
   if (packed === undefined) {
-    throw rangeError('address path', path, 'a path of 1 to 107 bytes (unix(7))');
+    throw rangeError('address path', path, '1 to 108 bytes long (unix(7))');
   }
   return withFamily(packed);
 }

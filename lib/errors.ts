@@ -2,7 +2,7 @@
 import os from 'node:os';
 import util from 'node:util';
 
-import type { SocketAddress } from './address';
+import type { SocketAddress } from './address-types';
 
 function describe(errno: number): [code: string, description: string] {
   const known = util.getSystemErrorMap().get(errno);
@@ -73,6 +73,11 @@ export class SocketMapClosedError extends Error {
   override get name(): string {
     return 'SocketMapClosedError';
   }
+}
+
+/** The error for a method of something that is closed. */
+export function closedError(method: string, what: string): Error {
+  return Object.assign(new Error(`${method}: this ${what} is closed`), { code: 'ERR_CLOSED' });
 }
 
 /** libuv's numbers for what getaddrinfo(3) fails with, by the codes that Node gives them. */

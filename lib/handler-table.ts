@@ -105,11 +105,12 @@ export class HandlerTable implements Registry {
   /** Tells the backend what has changed since the last wait, and only that. */
   flushChanges(): void {
     if (this.#changed.length === 0) return;
-    for (const handler of this.#changed) {
+    const changed = this.#changed;
+    this.#changed = [];
+    for (const handler of changed) {
       handler[state] &= ~dirty;
       if (handler[state] & registered) this.#tellBackend(handler);
     }
-    this.#changed = [];
   }
 
   flushLater(handler: Handler): void {

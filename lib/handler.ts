@@ -1,7 +1,7 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
-import { typeError } from './arguments';
-import type { SystemError } from './errors';
-import { SocketMapClosedError } from './errors';
+import { checkInteger, typeError } from './arguments';
+import { Errno } from './constants';
+import { closedError, SocketMapClosedError, SystemError } from './errors';
 import {
   failure,
   flush,
@@ -186,12 +186,12 @@ export class Handler {
 
   /** Asks for `handleRead` when there is something to read, or no longer. */
   setReadable(readable: boolean): void {
-    this.#setInterest(State.readable, readable);
+    this.#setInterest('readable', readable);
   }
 
   /** Asks for `handleWrite` when a write would not block, or no longer. */
   setWritable(writable: boolean): void {
-    this.#setInterest(State.writable, writable);
+    this.#setInterest('writable', writable);
   }
 
   /**
@@ -258,12 +258,11 @@ export class Handler {
     return undefined;
   }
 
-  #setInterest(bit: number, isWanted: boolean): void {
-    if (typeof isWanted !== 'boolean') {
-      throw typeError(bit === State.readable ? 'readable' : 'writable', isWanted, 'a boolean');
-    }
+  #setInterest(name: 'readable' | 'writable', isWanted: boolean): void {
+    if (typeof isWanted !== 'boolean') throw typeError(name, isWanted, 'a boolean');
+    const bit = State[name];
     const before = this[state];
-    if (before & State.closed) throw unusable(this, 'setReadable or setWritable');
+    if (before & State.closed) throw unusable(this, name);
     let after = isWanted ? before | bit : before & ~bit;
     if (after === before) return;
     // Whoever wants to read again is to hear of the end that it was spared while paused.
@@ -285,9 +284,12 @@ const PHASE = {
 
 /** Gives a handler its socket, and the handler to its map. */
 export function giveSocket(handler: Handler, socket: SocketSurface): void {
+  const fd = socket.fileno();
+  if (fd < 0) throw new SystemError('fcntl', Errno.badDescriptor);
+  checkInteger('sock.fileno()', fd);
   handler[socketOf] = socket;
-  handler[state] |= PHASE[socket.role];
   handler.socketMap[registry].add(handler);
+  handler[state] |= PHASE[socket.role];
 }
 
 /** Takes away a socket whose connection attempt failed, so that another can take its place. */
@@ -319,8 +321,8 @@ export function openSocket(handler: Handler, method: string): SocketSurface {
 }
 
 function unusable(handler: Handler, method: string): Error {
-  const [code, what] = handler.closed
-    ? ['ERR_CLOSED', 'is closed']
-    : ['ERR_NO_SOCKET', 'has no socket yet; bind or connect it first'];
-  return Object.assign(new Error(`${method}: this ${handler.constructor.name} ${what}`), { code });
+  const { name } = handler.constructor;
+  if (handler.closed) return closedError(method, name);
+  const error = new Error(`${method}: this ${name} has no socket yet; bind or connect it first`);
+  return Object.assign(error, { code: 'ERR_NO_SOCKET' });
 }

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export { AcceptHandler } from './acceptor';
-export type { Address, InetAddress, SocketAddress, UnixAddress } from './address';
+export type { Address, InetAddress, SocketAddress, UnixAddress } from './address-types';
 export type { Data } from './arguments';
 export type { ConstantName } from './constants';
 export { constants, WOULD_BLOCK } from './constants';

@@ -1,5 +1,5 @@
 /** IOHandler: a handler that connects, receives and sends. */
-import type { Address, SocketAddress } from './address';
+import type { Address, SocketAddress } from './address-types';
 import { parseAddress, resolvedAddress, unpackAddress } from './address';
 import type { Data } from './arguments';
 import { bytesOf, checkInteger } from './arguments';

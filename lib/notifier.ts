@@ -1,7 +1,7 @@
 /** The notifier: between a map, which finds out what is pending, and the handlers. */
 import { typeError } from './arguments';
 import type { SystemError } from './errors';
-import type { Handled, Handler } from './handler';
+import { Handler, type Handled } from './handler';
 import { flush, registry } from './handler-state';
 
 /**
@@ -64,6 +64,7 @@ export class Notifier {
 
   /** A callback threw. What `handleError` throws itself comes out of the loop. */
   errorObj(handler: Handler, error: unknown): void {
+    if (!(handler instanceof Handler)) throw typeError('handler', handler, 'a Handler');
     try {
       handler.handleError(error);
     } catch (unhandled) {

@@ -8,7 +8,7 @@ import os from 'node:os';
 
 import { checkInteger, checkSeconds, MAX_INT32, typeError } from './arguments';
 import { binding } from './binding';
-import { checked } from './errors';
+import { checked, closedError } from './errors';
 import { POLLIN, POLLOUT, POLLPRI } from './readiness';
 
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from './readiness';
@@ -227,10 +227,6 @@ export class Epoll implements ReadinessObject {
   #assertOpen(method: string): void {
     if (this.#fd < 0) throw closedError(method, 'Epoll');
   }
-}
-
-function closedError(method: string, name: string): Error {
-  return Object.assign(new Error(`${method}: this ${name} is closed`), { code: 'ERR_CLOSED' });
 }
 
 function readyIn(pairs: Int32Array, count: number): ReadyDescriptor[] {

@@ -1,6 +1,6 @@
 /** Server: a listener that makes a handler of one class for every connection. */
 import { AcceptHandler } from './acceptor';
-import type { Address, SocketAddress } from './address';
+import type { Address, SocketAddress } from './address-types';
 import { checkFunction } from './arguments';
 import type { Handled, Handler, SocketMap } from './handler';
 import type { Socket } from './socket';

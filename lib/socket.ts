@@ -1,5 +1,5 @@
 /** A socket: a descriptor and its system calls. */
-import type { Address, SocketAddress } from './address';
+import type { Address, SocketAddress } from './address-types';
 import { packAddress, unpackAddress } from './address';
 import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from './arguments';
 import { binding } from './binding';
@@ -167,7 +167,9 @@ export class Socket {
   }
 
   /** sendmsg(2) of several buffers as one, beginning `offset` bytes into the first. */
-  sendMany(buffers: readonly Buffer[], offset = 0): number {
+  sendMany(buffers: readonly Uint8Array[], offset = 0): number {
+    checkBuffers(buffers);
+    checkInteger('offset', offset, 0, buffers[0]?.byteLength ?? 0);
     const count = binding.sendMany(this.#fd, buffers, offset);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('sendmsg', count);
     return count;
@@ -237,6 +239,12 @@ function roleOf(fd: number): SocketRole {
   if (type === undefined || type === constants.SOCK_DGRAM) return 'connected';
   if (ask(constants.SO_ACCEPTCONN) === 1) return 'listening';
   return binding.getpeername(fd) === Errno.notConnected ? 'unconnected' : 'connected';
+}
+
+function checkBuffers(buffers: unknown): void {
+  const isArray = Array.isArray(buffers);
+  if (isArray && buffers.every((buffer) => buffer instanceof Uint8Array)) return;
+  throw typeError('buffers', buffers, 'an array of Uint8Arrays');
 }
 
 function optionBytes(value: unknown): Uint8Array {

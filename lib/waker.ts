@@ -1,7 +1,7 @@
 /** Wakers: how another thread wakes a map. */
 import { checkInteger, typeError } from './arguments';
 import { binding } from './binding';
-import { checked } from './errors';
+import { checked, closedError } from './errors';
 
 /**
  * Wakes a map from any thread of the process, whatever the map is blocked in. Made by
@@ -24,7 +24,7 @@ export class Waker {
 
   /** Makes the map's current or next wait return. Any number of calls before that count as one. */
   wake(): void {
-    if (this.descriptor < 0) throw new Error('wake: this waker is closed');
+    if (this.descriptor < 0) throw closedError('wake', 'Waker');
     checked('write', binding.wake(this.descriptor));
   }
 

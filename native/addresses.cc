@@ -71,9 +71,11 @@ Napi::Value PackUnix(const Napi::CallbackInfo& info) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const bool is_abstract = path.Length() > 0 && path.Data()[0] == '\0';
-  // A path in the file system is terminated by a NUL (unix(7)), an abstract name by its length.
-  const size_t length = path.Length() + (is_abstract ? 0 : 1);
-  if (path.Length() == 0 || length > sizeof address.sun_path) return env.Undefined();
+  if (path.Length() == 0 || path.Length() > sizeof address.sun_path) return env.Undefined();
+  // A path in the file system is terminated by a NUL where there is room for one (unix(7)), an
+  // abstract name by its length.
+  const bool is_terminated = !is_abstract && path.Length() < sizeof address.sun_path;
+  const size_t length = path.Length() + (is_terminated ? 1 : 0);
   std::memcpy(address.sun_path, path.Data(), path.Length());
   return Napi::Value(env, PackedAddress(env, reinterpret_cast<sockaddr*>(&address),
                                         static_cast<socklen_t>(kPathOffset + length)));

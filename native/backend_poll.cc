@@ -10,7 +10,7 @@ namespace {
 class PollBackend final : public Backend {
  public:
   int Add(int fd, int mask) override {
-    if (fd < 0) return -EBADF;
+    if (!IsOpen(fd)) return -EBADF;
     if (Find(fd) != nullptr) return -EEXIST;
     const auto index = static_cast<size_t>(fd);
     if (index >= place_.size()) place_.resize(index + 64);

@@ -14,7 +14,7 @@ namespace {
 class SelectBackend final : public Backend {
  public:
   int Add(int fd, int mask) override {
-    if (fd < 0) return -EBADF;
+    if (!IsOpen(fd)) return -EBADF;
     if (MaskOf(fd) != 0) return -EEXIST;
     Grow(fd);
     Set(fd, mask);
@@ -34,25 +34,22 @@ class SelectBackend final : public Backend {
   }
 
   int Wait(double timeout_ms, Ready* ready) override {
-    int count = SelectUntil(words_, wanted_.data(), ready_.data(), Deadline(timeout_ms));
-    // Some descriptor was closed under us and select does not say which.
-    if (count == -EBADF) {
-      ready_ = wanted_;
-      count = 1;
-    }
-    if (count < 0) return count;
-    if (count == 0) return 0;
-    Collect(ready->capacity - ready->count);
-    const int completed = PollUntil(reported_.data(), reported_.size(), Deadline(0));
-    if (completed < 0) return completed;
-    for (const pollfd& entry : reported_) {
-      if (entry.revents != 0) {
-        ready->Push(entry.fd, entry.revents);
-      } else if ((entry.events & POLLIN) == 0) {
-        Mute(entry.fd);
+    const Deadline deadline(timeout_ms);
+    for (;;) {
+      int count = SelectUntil(words_, wanted_.data(), ready_.data(), deadline);
+      // Some descriptor was closed under us, and select does not say which.
+      if (count == -EBADF) {
+        ready_ = wanted_;
+        count = 1;
       }
+      if (count < 0) return count;
+      if (count == 0) return 0;
+      Collect(ready->capacity - ready->count);
+      const int completed = Complete(ready);
+      if (completed < 0) return completed;
+      // What was muted is no event, and is no reason to wait less than was asked.
+      if (completed > 0 || deadline.IsOver()) return 0;
     }
-    return 0;
   }
 
   bool Watch(std::vector<pollfd>* watched) const override {
@@ -128,6 +125,19 @@ class SelectBackend final : public Backend {
         reported_.push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
       }
     }
+  }
+
+  // Completes what was collected with one poll(2). Returns how much of it there is to tell.
+  int Complete(Ready* ready) {
+    const int count = PollUntil(reported_.data(), reported_.size(), Deadline(0));
+    for (const pollfd& entry : reported_) {
+      if (entry.revents != 0) {
+        ready->Push(entry.fd, entry.revents);
+      } else if ((entry.events & POLLIN) == 0) {
+        Mute(entry.fd);
+      }
+    }
+    return count;
   }
 
   int words_ = 0;                // of each set

@@ -1,5 +1,6 @@
 #include "readiness.h"
 
+#include <fcntl.h>
 #include <sys/select.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <ctime>
 
 namespace asynchia {
+
+bool IsOpen(int fd) { return fcntl(fd, F_GETFD) >= 0; }
 
 double MonotonicMs() {
   timespec now{};

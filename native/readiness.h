@@ -18,6 +18,11 @@ static_assert(POLLIN == EPOLLIN && POLLPRI == EPOLLPRI && POLLOUT == EPOLLOUT &&
 // Bits that the kernel reports whether they were asked for or not.
 constexpr int kUnasked = POLLERR | POLLHUP | POLLNVAL;
 
+// select(2) passes over descriptors beyond the process's table in silence, and reports them as
+// ready; poll(2) is told of one at every wait. epoll_ctl(2) asks once, at the beginning, and so do
+// we.
+bool IsOpen(int fd);
+
 // CLOCK_MONOTONIC in milliseconds: the one clock of waits and timers.
 double MonotonicMs();
 

@@ -39,14 +39,14 @@ napi_value Select(napi_env env, napi_callback_info info) {
     if (!arguments.Int32Array(kind, &kinds[kind])) return nullptr;
   }
   if (!arguments.Double(3, &timeout_ms)) return nullptr;
-  constexpr int kMostDescriptors = 1 << 20;  // the default of /proc/sys/fs/nr_open
   int highest = -1;
   for (const Integers& fds : kinds) {
     for (size_t i = 0; i < fds.length; i++) {
-      if (fds.data[i] < 0 || fds.data[i] >= kMostDescriptors) return arguments.Return(-EBADF);
+      if (fds.data[i] < 0) return arguments.Return(-EBADF);
       highest = std::max(highest, fds.data[i]);
     }
   }
+  if (highest >= 0 && !IsOpen(highest)) return arguments.Return(-EBADF);
   const int words = highest / kSetWordBits + 1;
   std::vector<SetWord> wanted(3 * static_cast<size_t>(words));
   std::vector<SetWord> ready(wanted.size());

@@ -93,18 +93,19 @@ napi_value SendMany(napi_env env, napi_callback_info info) {
   constexpr uint32_t kMostParts = 64;
   iovec parts[kMostParts];
   count = std::min(count, kMostParts);
+  // Getting an element may run a getter, which may detach the memory of another: get all, then
+  // look.
+  napi_value elements[kMostParts];
   for (uint32_t i = 0; i < count; i++) {
-    napi_value element = nullptr;
-    napi_get_element(env, arguments[1], i, &element);
-    void* data = nullptr;
-    size_t length = 0;
+    if (napi_get_element(env, arguments[1], i, &elements[i]) != napi_ok) return nullptr;
+  }
+  for (uint32_t i = 0; i < count; i++) {
     bool is_buffer = false;
-    if (napi_is_buffer(env, element, &is_buffer) != napi_ok || !is_buffer ||
-        napi_get_buffer_info(env, element, &data, &length) != napi_ok) {
+    if (napi_is_buffer(env, elements[i], &is_buffer) != napi_ok || !is_buffer ||
+        napi_get_buffer_info(env, elements[i], &parts[i].iov_base, &parts[i].iov_len) != napi_ok) {
       arguments.Expected("an array of Uint8Arrays");
       return nullptr;
     }
-    parts[i] = {data, length};
   }
   if (count == 0) return arguments.Return(0);
   if (!Bytes{nullptr, parts[0].iov_len}.Holds(offset, 0)) return arguments.Return(-EFAULT);
