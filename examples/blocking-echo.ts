@@ -1,0 +1,73 @@
+/**
+ * A blocking script, the way asynchia has them: `runSync` owns the thread until the map is closed,
+ * and the script goes on with its next line. Echoes lines; stops when a line says `quit`, or when
+ * the given number of connections has been served.
+ *
+ *   node dist/examples/blocking-echo.js [port [connections]]
+ */
+import { Server, type InetAddress, type Socket, type SocketMap } from 'asynchia';
+import { DefaultSocketMap } from 'asynchia/maps';
+import { LineHandler } from 'asynchia/protocols';
+
+/** After `quit`, others have so long to finish. */
+const GRACE_SECONDS = 1;
+
+const port = Number(process.argv[2] ?? 25002);
+const mostConnections = Number(process.argv[3] ?? Infinity);
+let connections = 0;
+let lines = 0;
+
+class Echo extends LineHandler {
+  /** The peer may have said all and still want its echo: the write side is ended by us. */
+  allowHalfOpen = true;
+
+  constructor(socketMap: SocketMap, socket: Socket) {
+    super(socketMap, socket);
+    this.setReadable(true);
+  }
+
+  lineReceived(line: Buffer) {
+    lines++;
+    if (line.toString().trim() === 'quit') {
+      this.end('bye\n');
+      server.close();
+      socketMap.callIn(GRACE_SECONDS, () => socketMap.close());
+    } else if (!this.sendLine(line)) {
+      // The peer sends and does not read: it is not read from either until it does.
+      this.setReadable(false);
+    }
+  }
+
+  handleDrain() {
+    this.setReadable(true);
+  }
+
+  handleEnd() {
+    this.end(this.remainder);
+  }
+
+  /** Whoever is the last to leave turns off the light. */
+  handleCleanup() {
+    if (socketMap.isEmpty()) socketMap.close();
+  }
+}
+
+class EchoServer extends Server<Echo> {
+  newConnection() {
+    if (++connections === mostConnections) this.close();
+  }
+}
+
+const socketMap = new DefaultSocketMap();
+const server = new EchoServer(socketMap, Echo);
+server.reuseAddr();
+server.bind(['127.0.0.1', port]);
+server.listen(128);
+const address = server.socket.getsockname() as InetAddress;
+console.log(`Echo on ${address.host}:${address.port}.`);
+
+// Nothing of Node's runs in here, signal handlers included. Ctrl-C ends the process all the same,
+// as long as there is no handler for it.
+socketMap.runSync();
+
+console.log(`Served ${connections} connections and ${lines} lines.`);
