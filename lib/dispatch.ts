@@ -30,7 +30,7 @@ import {
   POLLRDHUP,
 } from './readiness';
 
-const { connecting, discarding, ending, failed, hungUp, listening, open, parked } = State;
+const { connecting, ended, ending, failed, hungUp, lingering, listening, open, parked } = State;
 const { readable, readEnded, urgentTold, writable } = State;
 
 /** Where bytes go that nobody wants. */
@@ -98,7 +98,7 @@ export function lose(handler: Handler, notifier: Notifier): void {
 
 function dispatchTransfers(handler: Handler, ready: number, notifier: Notifier): void {
   if (ready & POLLIN && isOpenAnd(readable, handler)) {
-    if (handler[state] & discarding) discard(handler);
+    if (handler[state] & ended) discard(handler);
     else notifier.readObj(handler);
   }
   if (ready & POLLOUT && isOpenAnd(writable, handler)) {
@@ -181,7 +181,7 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
 /** All that the peer sent before the end is read. */
 function endRead(handler: Handler, ready: number, notifier: Notifier): void {
   const error = endingError(handler, ready);
-  const canWrite = error === undefined && !(ready & POLLHUP) && !(handler[state] & discarding);
+  const canWrite = error === undefined && !(ready & POLLHUP) && !(handler[state] & lingering);
   if (canWrite && (handler.allowHalfOpen || handler[hasUnsent]())) {
     handler[state] |= readEnded;
     handler.socketMap[registry].changed(handler);
@@ -195,7 +195,7 @@ function endRead(handler: Handler, ready: number, notifier: Notifier): void {
 function finish(handler: Handler, notifier: Notifier, error?: SystemError): void {
   handler[state] |= ending;
   // Where we have ended it ourselves, the peer's end is only what we were waiting for.
-  if (!(handler[state] & discarding)) notifier.closeObj(handler, error);
+  if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
   closeHandler(handler);
 }
 

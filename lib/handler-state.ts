@@ -51,8 +51,10 @@ export const State = {
   closed: 1 << 12,
   /** We shut down our writing side. */
   writeEnded: 1 << 13,
-  /** Ended by us: what still comes is thrown away until the peer ends too. */
-  discarding: 1 << 14,
+  /** Ended by us: what still comes is thrown away. */
+  ended: 1 << 14,
+  /** Ended by us, and all is sent: only the peer's end is waited for. */
+  lingering: 1 << 15,
   /** Interest may have changed since the last wait. */
-  dirty: 1 << 15,
+  dirty: 1 << 16,
 } as const;

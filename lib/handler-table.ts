@@ -150,6 +150,7 @@ export class HandlerTable implements Registry {
     this.isDispatching = true;
     this.#notifier.cleanupObj(handler);
     this.isDispatching = wasDispatching;
+    if (!wasDispatching) this.flushOutput();
   }
 
   raise(error: unknown): void {

@@ -198,20 +198,20 @@ export abstract class BaseSocketMap implements SocketMap {
     table.turn++;
     table.isDispatching = true;
     this.#isWoken = false;
+    // What callbacks of this turn ask for is for the next.
+    const calls = this.#calls;
+    if (calls.length > 0) this.#calls = [];
+    const timersEnd = this.#timers.nextSequence;
     const dispatched = this.#dispatchReady(count);
     this.#guard(() => {
       table.dispatchPending();
     });
     if (this.#timers.nextAtMs < Infinity) {
-      this.#timers.runDue(binding.monotonicMs(), (fn) => {
+      this.#timers.runDue(binding.monotonicMs(), timersEnd, (fn) => {
         this.#guard(fn);
       });
     }
-    const calls = this.#calls;
-    if (calls.length > 0) {
-      this.#calls = [];
-      for (const fn of calls) if (!this.#isClosed) this.#guard(fn);
-    }
+    for (const fn of calls) if (!this.#isClosed) this.#guard(fn);
     table.isDispatching = false;
     if (!this.#isClosed) this.#prepare();
     table.throwRaised();

@@ -31,8 +31,9 @@ export class Timer {
 }
 
 export class TimerQueue {
+  /** Tells the timers that are there already from those that are added later. */
+  nextSequence = 0;
   readonly #heap: Timer[] = [];
-  #sequence = 0;
 
   /** The earliest deadline; infinite where there is none. */
   get nextAtMs(): number {
@@ -40,7 +41,7 @@ export class TimerQueue {
   }
 
   add(atMs: number, fn: () => void): Timer {
-    const timer = new Timer(this, atMs, this.#sequence++, fn);
+    const timer = new Timer(this, atMs, this.nextSequence++, fn);
     this.#rise(this.#heap.length, timer);
     return timer;
   }
@@ -61,11 +62,10 @@ export class TimerQueue {
   }
 
   /**
-   * Takes out what is due and hands it to `run`. What is added meanwhile waits for the next call,
-   * so that a timer that re-arms itself at 0 does not run for ever.
+   * Takes out what is due and hands it to `run`. What was added at the sequence `end` or later waits
+   * for the next call, so that a timer that re-arms itself at 0 does not run for ever.
    */
-  runDue(nowMs: number, run: (fn: () => void) => void): void {
-    const end = this.#sequence;
+  runDue(nowMs: number, end: number, run: (fn: () => void) => void): void {
     for (;;) {
       const first = this.#heap[0];
       if (first === undefined || first.atMs > nowMs || first.sequence >= end) return;

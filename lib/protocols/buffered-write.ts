@@ -12,7 +12,7 @@ import { OutputQueue } from './output-queue';
 /** How long an ended connection waits for its peer to end too. */
 const LINGER_SECONDS = 5;
 
-const { connecting, discarding, failed, open, readEnded } = State;
+const { connecting, ended, failed, lingering, open, readEnded } = State;
 
 /**
  * Sends all that it is given, and buffers what the kernel does not take at once. asynchia's
@@ -28,7 +28,6 @@ export class BufferedWriteHandler extends IOHandler {
   #queue: OutputQueue | undefined = undefined;
   #isFlushDue = false;
   #isDrainWanted = false;
-  #isEnded = false;
   #linger: Timer | undefined = undefined;
 
   static {
@@ -50,7 +49,7 @@ export class BufferedWriteHandler extends IOHandler {
    */
   sendAll(data: Data): boolean {
     if (this.closed) openSocket(this, 'sendAll');
-    if (this.#isEnded) {
+    if (this[state] & ended) {
       const error = new Error(`sendAll: this ${this.constructor.name} was ended`);
       throw Object.assign(error, { code: 'ERR_WRITE_AFTER_END' });
     }
@@ -74,9 +73,11 @@ export class BufferedWriteHandler extends IOHandler {
    * still sends is thrown away. Ending again does nothing.
    */
   end(data?: Data): void {
-    if (this.#isEnded || this.closed) return;
+    if (this[state] & ended || this.closed) return;
     if (data !== undefined) this.sendAll(data);
-    this.#isEnded = true;
+    // Input is read on and thrown away: a peer that is stuck sending would not read what we send.
+    this.setReadable(true);
+    this[state] |= ended;
     if (this.bufferedAmount === 0) this.#finishOutput();
   }
 
@@ -96,7 +97,7 @@ export class BufferedWriteHandler extends IOHandler {
     if (this.closed) return;
     this.#sendQueue();
     if (this.bufferedAmount > 0) return;
-    if (this.#isEnded) {
+    if (this[state] & ended) {
       this.#finishOutput();
     } else if (this.#isDrainWanted) {
       this.#isDrainWanted = false;
@@ -177,8 +178,7 @@ export class BufferedWriteHandler extends IOHandler {
       this.shutdown(constants.SHUT_WR);
       // Closing with bytes unread would make the kernel send a reset, and a reset takes from the
       // peer what it has not read yet (RFC 1122, 4.2.2.13).
-      this[state] |= discarding;
-      this.setReadable(true);
+      this[state] |= lingering;
       this.#linger = this.socketMap.callIn(LINGER_SECONDS, () => {
         closeHandler(this);
       });

@@ -61,9 +61,7 @@ export class LineHandler extends BufferedWriteHandler {
   /** @internal */
   override [hasUntold](): boolean {
     return (
-      this.#buffer.length > 0 &&
-      !(this[state] & State.discarding) &&
-      this.#buffer.has(this.#delimiter)
+      this.#buffer.length > 0 && !(this[state] & State.ended) && this.#buffer.has(this.#delimiter)
     );
   }
 
@@ -102,4 +100,4 @@ export class LineHandler extends BufferedWriteHandler {
   }
 }
 
-const WANTS_LINES = State.readable | State.closed | State.discarding;
+const WANTS_LINES = State.readable | State.closed | State.ended;
