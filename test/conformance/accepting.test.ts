@@ -1,0 +1,216 @@
+import net from 'node:net';
+
+import { AcceptHandler, constants, Socket, type SocketMap, type SystemError } from '../../lib';
+import { onEveryMap } from '../support/maps';
+import type { Program } from '../support/processes';
+import { Recorder } from '../support/recorder';
+import { scriptOn } from '../support/scripts';
+import { expectQuiet, turnUntil, until } from '../support/turns';
+
+const { SO_LINGER, SOL_SOCKET } = constants;
+
+/** Keeps what it accepts, and does what the test says. */
+class Acceptor extends AcceptHandler {
+  readonly accepted: Socket[] = [];
+  readonly errors: string[] = [];
+  onAccept: (socket: Socket) => void = () => {};
+  cleanups = 0;
+
+  constructor(socketMap: SocketMap) {
+    super(socketMap);
+    this.bind(['127.0.0.1', 0]);
+    this.listen(1000);
+  }
+
+  override handleAccept(socket: Socket): void {
+    this.accepted.push(socket);
+    this.onAccept(socket);
+  }
+
+  override handleAcceptError(error: SystemError): void {
+    this.errors.push(error.code);
+  }
+
+  override handleError(error: unknown): void {
+    this.errors.push(error instanceof Error ? error.message : String(error));
+  }
+
+  override handleCleanup(): void {
+    this.cleanups++;
+  }
+}
+
+onEveryMap('accepting', (map) => {
+  let acceptor: Acceptor;
+  let clients: Socket[];
+  beforeEach(() => {
+    acceptor = new Acceptor(map());
+    clients = [];
+  });
+  afterEach(() => {
+    for (const socket of [...clients, ...acceptor.accepted]) socket.close();
+  });
+
+  function connect(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const client = Socket.create();
+      client.connect(acceptor.socket.getsockname());
+      clients.push(client);
+    }
+  }
+
+  test('rule 12: a turn accepts a bounded number, and all others have their turns', () => {
+    const CLIENTS = 300;
+    connect(CLIENTS);
+    const [left, right] = Socket.pair();
+    const recorder = new Recorder(map(), left);
+    recorder.readBytes = 1;
+    right.send(Buffer.alloc(1000));
+    let turns = 0;
+    let before = 0;
+    while (acceptor.accepted.length < CLIENTS) {
+      turns++;
+      expect(map().poll()).toBe(2);
+      expect(acceptor.accepted.length - before).toBeGreaterThan(0);
+      expect(acceptor.accepted.length - before).toBeLessThanOrEqual(CLIENTS / 3);
+      expect(recorder.received.length).toBe(turns);
+      before = acceptor.accepted.length;
+    }
+    right.close();
+  });
+
+  test('a listener that is paused while it accepts stops there, and goes on where it stopped', () => {
+    acceptor.onAccept = () => {
+      if (acceptor.accepted.length === 10) acceptor.setReadable(false);
+    };
+    connect(40);
+    turnUntil(map(), () => acceptor.accepted.length >= 10, 'connections');
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(10);
+    acceptor.setReadable(true);
+    turnUntil(map(), () => acceptor.accepted.length === 40, 'the other connections');
+  });
+
+  test('a listener that is closed while it accepts accepts no more', () => {
+    acceptor.onAccept = () => {
+      if (acceptor.accepted.length === 10) acceptor.close();
+    };
+    connect(40);
+    turnUntil(map(), () => acceptor.closed, 'the listener to close');
+    expect(map().poll(0)).toBe(0);
+    expect([acceptor.accepted.length, acceptor.cleanups]).toEqual([10, 1]);
+    expect(map().isEmpty()).toBe(true);
+  });
+
+  test('a connection whose handleAccept throws is closed, and others are accepted', () => {
+    acceptor.onAccept = () => {
+      if (acceptor.accepted.length === 2) throw new Error('not this one');
+    };
+    connect(3);
+    turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
+    expect(acceptor.errors).toEqual(['not this one']);
+    expect(acceptor.accepted.map((socket) => socket.closed)).toEqual([false, true, false]);
+  });
+
+  test('a connection that a handler took before handleAccept threw is left to it', () => {
+    acceptor.onAccept = (socket) => {
+      new Recorder(map(), socket);
+      throw new Error('afterwards');
+    };
+    connect(1);
+    turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
+    expect(acceptor.errors).toEqual(['afterwards']);
+    expect(acceptor.accepted[0]?.closed).toBe(false);
+  });
+
+  test('connections that nobody keeps are closed', () => {
+    const plain = new AcceptHandler(map());
+    plain.bind(['127.0.0.1', 0]);
+    plain.listen(10);
+    const client = new Recorder(map());
+    client.connect(plain.socket.getsockname());
+    turnUntil(map(), () => client.closed, 'the end of the client');
+    expect(client.events).toEqual(['connect', 'close', 'cleanup']);
+  });
+
+  test('a client that has gone before it was accepted disturbs nobody', () => {
+    connect(3);
+    clients[1]?.setsockopt(SOL_SOCKET, SO_LINGER, Buffer.from(Int32Array.of(1, 0).buffer));
+    clients[1]?.close();
+    turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
+    expectQuiet(map());
+    expect(acceptor.errors).toEqual([]);
+  });
+});
+
+/** A server that runs out of descriptors, and gets some back after a while. */
+const EXHAUSTED = `
+  const fs = require('node:fs');
+  const map = new DefaultSocketMap();
+  const WINDOW = 0.4;
+  const held = [];
+  let errors = 0;
+  class Acceptor extends AcceptHandler {
+    handleAccept(socket) {
+      const echo = new Echoing(map, socket);
+      if (held.length > 0) return;
+      try { for (;;) held.push(fs.openSync('/dev/null')); } catch (error) { say(error.code); }
+    }
+    handleAcceptError(error) {
+      if (errors++ > 0) return;
+      const before = process.cpuUsage();
+      say('told ' + error.code);
+      map.callIn(WINDOW, () => {
+        const { user, system } = process.cpuUsage(before);
+        say('busy ' + ((user + system) / 1e6 > WINDOW / 4) + ' often ' + (errors > 20));
+        for (const fd of held) fs.closeSync(fd);
+      });
+    }
+  }
+  const acceptor = new Acceptor(map);
+  acceptor.bind(['127.0.0.1', 0]);
+  acceptor.listen(100);
+  say('port ' + acceptor.socket.getsockname().port);
+`;
+
+onEveryMap('out of descriptors', (map) => {
+  const sockets: net.Socket[] = [];
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+  });
+
+  /** A client, and what it has been answered. */
+  function client(program: Program): { socket: net.Socket; answered: () => string } {
+    const port = Number(/port (\d+)/.exec(program.stdout)?.[1]);
+    let text = '';
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('data', (data) => (text += data.toString()));
+    socket.on('error', (error) => (text += error.message));
+    sockets.push(socket);
+    return { socket, answered: () => text };
+  }
+
+  test.each(['map.run();', 'map.runSync();'])(
+    'rule 13: the listener rests, the others do not, and who waits is served in the end: %s',
+    async (run) => {
+      const program = scriptOn(map(), EXHAUSTED + run, 64);
+      await program.says('port');
+      const first = client(program);
+      await program.says('EMFILE');
+      const others = Array.from({ length: 5 }, () => client(program));
+      for (const { socket } of others) socket.write('waited');
+      await program.says('told EMFILE');
+      // The listener rests, and whoever is connected does not notice.
+      first.socket.write('here');
+      await until(() => first.answered() === 'here', 'an answer while descriptors are out');
+      await program.says('busy false often false');
+      for (const { answered } of others) {
+        await until(() => answered() === 'waited', 'an answer once there are descriptors again');
+      }
+      // It has recovered, for whoever comes now.
+      const last = client(program);
+      last.socket.write('late');
+      await until(() => last.answered() === 'late', 'an answer to one that came later');
+    },
+  );
+});

@@ -1,0 +1,297 @@
+import {
+  Handler,
+  IOHandler,
+  Server,
+  type Socket,
+  type SocketMap,
+  SocketMapClosedError,
+  socketpair,
+} from '../../lib';
+import { saturate } from '../support/echoing';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { turnUntil, until } from '../support/turns';
+
+/** A handler whose socket has `text` to read. Its peer is closed with it. */
+function handlerWith(map: SocketMap, text: string): Recorder {
+  const [left, right] = socketpair();
+  const recorder = new Recorder(map, left);
+  if (text !== '') right.send(Buffer.from(text));
+  peers.push(right);
+  return recorder;
+}
+
+const peers: Socket[] = [];
+afterEach(() => {
+  for (const peer of peers.splice(0)) peer.close();
+});
+
+onEveryMap('a closed map', (map) => {
+  test('rule 17: it can no longer be waited on, and says so', async () => {
+    const handler = new IOHandler(map());
+    map().close();
+    const nothing = (): void => {};
+    const attempts: Record<string, () => void> = {
+      poll: () => map().poll(0),
+      runSync: () => map().runSync(),
+      callIn: () => map().callIn(0, nothing),
+      callAt: () => map().callAt(Date.now() / 1000, nothing),
+      callSynchronized: () => map().callSynchronized(nothing),
+      wakeup: () => map().wakeup(),
+      createWaker: () => map().createWaker(),
+      addHandler: () => map().addHandler(handler),
+      'new IOHandler': () => new IOHandler(map()),
+    };
+    for (const [method, attempt] of Object.entries(attempts)) {
+      expect(attempt).toThrow(SocketMapClosedError);
+      expect(attempt).toThrow(new RegExp(`^${method === 'callAt' ? 'call' : method}`));
+    }
+    await expect(map().run()).rejects.toThrow(SocketMapClosedError);
+    expect(map().closed).toBe(true);
+  });
+
+  test('rule 17: its handlers say that they are closed, and it can still be asked about them', () => {
+    const recorder = handlerWith(map(), 'a');
+    map().close();
+    expect(map().isEmpty()).toBe(true);
+    expect(() => map().delHandler(recorder)).not.toThrow();
+    expect(recorder.closed).toBe(true);
+    expect(recorder.fileno()).toBe(-1);
+    for (const attempt of [
+      () => recorder.read(1),
+      () => recorder.send('a'),
+      () => recorder.sendAll('a'),
+      () => recorder.connect('/nowhere'),
+      () => recorder.setReadable(true),
+      () => recorder.socket,
+    ]) {
+      expect(attempt).toThrow('this Recorder is closed');
+    }
+    recorder.close();
+    expect(recorder.events).toEqual(['cleanup']);
+  });
+
+  test('rule 17: a second close does nothing', () => {
+    const recorder = handlerWith(map(), '');
+    map().close();
+    map().close();
+    map()[Symbol.dispose]();
+    expect(recorder.events).toEqual(['cleanup']);
+  });
+
+  test('rule 17: close cleans up every handler, whatever state it is in', () => {
+    const server = new Server(map(), Recorder);
+    server.bind(['127.0.0.1', 0]);
+    server.listen(1);
+    const address = server.socket.getsockname();
+    const states: Record<string, () => Recorder> = {
+      'never connected': () => new Recorder(map()),
+      connecting: () => {
+        const recorder = new Recorder(map());
+        recorder.connect(address);
+        return recorder;
+      },
+      resolving: () => {
+        const recorder = new Recorder(map());
+        recorder.connect(['localhost', 1]);
+        return recorder;
+      },
+      'about to fail': () => {
+        const recorder = new Recorder(map());
+        recorder.connect('\0nobody listens here');
+        return recorder;
+      },
+      connected: () => handlerWith(map(), 'unread'),
+      'neither readable nor writable': () => {
+        const recorder = handlerWith(map(), 'unread');
+        recorder.setReadable(false);
+        return recorder;
+      },
+      'with much to send': () => {
+        const recorder = handlerWith(map(), '');
+        recorder.sendAll(Buffer.alloc(10_000_000));
+        return recorder;
+      },
+      'being ended': () => {
+        const recorder = handlerWith(map(), '');
+        recorder.end('the last of it');
+        return recorder;
+      },
+    };
+    const recorders = Object.entries(states).map(([name, make]) => [name, make()] as const);
+    map().close();
+    expect(recorders.map(([name, recorder]) => [name, recorder.events])).toEqual(
+      recorders.map(([name]) => [name, ['cleanup']]),
+    );
+    expect(recorders.filter(([, recorder]) => !recorder.closed)).toEqual([]);
+    expect(server.closed).toBe(true);
+  });
+
+  test('rule 17: handlers that were taken out are their owner’s', () => {
+    const recorder = handlerWith(map(), '');
+    map().delHandler(recorder);
+    map().close();
+    expect(recorder.events).toEqual([]);
+    expect(recorder.closed).toBe(false);
+    recorder.close();
+    expect(recorder.events).toEqual(['cleanup']);
+  });
+
+  test('timers and calls that were still to come are dropped', () => {
+    const ran: string[] = [];
+    const timer = map().callIn(0, () => ran.push('timer'));
+    map().callSynchronized(() => ran.push('call'));
+    map().close();
+    timer.cancel();
+    expect(timer.pending).toBe(false);
+    expect(ran).toEqual([]);
+  });
+
+  test('a cleanup can close others, and cannot make a handler', () => {
+    const first = handlerWith(map(), '');
+    const second = handlerWith(map(), '');
+    const told: unknown[] = [];
+    first.handleCleanup = () => {
+      second.close();
+      map().close();
+      try {
+        new Handler(map());
+      } catch (error) {
+        told.push(error);
+      }
+    };
+    map().close();
+    expect(second.events).toEqual(['cleanup']);
+    expect(told).toEqual([expect.any(SocketMapClosedError)]);
+  });
+});
+
+/** Ways to close a map from within, each told to `close` it. */
+const FROM_WITHIN: Record<string, (map: SocketMap, close: () => void) => void> = {
+  handleRead: (map, close) => {
+    handlerWith(map, 'a').handleRead = close;
+  },
+  handleWrite: (map, close) => {
+    const recorder = handlerWith(map, '');
+    recorder.handleWrite = close;
+    recorder.setWritable(true);
+  },
+  handleClose: (map, close) => {
+    handlerWith(map, '').handleClose = close;
+    peers.at(-1)?.close();
+  },
+  handleCleanup: (map, close) => {
+    handlerWith(map, '').handleCleanup = close;
+    peers.at(-1)?.close();
+  },
+  handleError: (map, close) => {
+    const recorder = handlerWith(map, 'a');
+    recorder.handleRead = () => {
+      throw new Error('to be handled');
+    };
+    recorder.handleError = close;
+  },
+  handleConnectFailed: (map, close) => {
+    const recorder = new Recorder(map);
+    recorder.handleConnectFailed = close;
+    recorder.connect('\0nobody listens here');
+  },
+  timer: (map, close) => void map.callIn(0, close),
+  call: (map, close) => {
+    map.callSynchronized(close);
+  },
+};
+
+onEveryMap('closed from within', (map) => {
+  describe.each(Object.entries(FROM_WITHIN))('%s', (_name, arrange) => {
+    /** Others are cleaned up once, and get nothing after that. */
+    function expectAllOver(others: Recorder[]): void {
+      expect(map().closed).toBe(true);
+      for (const { events } of others) {
+        expect(events.indexOf('cleanup')).toBe(events.length - 1);
+      }
+    }
+
+    function others(): Recorder[] {
+      return [handlerWith(map(), 'a'), handlerWith(map(), 'b'), handlerWith(map(), '')];
+    }
+
+    test('rule 17: in poll', () => {
+      const before = others();
+      arrange(map(), () => map().close());
+      const after = others();
+      turnUntil(map(), () => map().closed, 'the map to close');
+      expectAllOver([...before, ...after]);
+    });
+
+    test('rule 17: runSync returns', () => {
+      const before = others();
+      arrange(map(), () => map().close());
+      map().runSync();
+      expectAllOver(before);
+    });
+
+    test('rule 17: run() settles', async () => {
+      const before = others();
+      arrange(map(), () => map().close());
+      await map().run();
+      expectAllOver(before);
+    });
+  });
+});
+
+onEveryMap('closed while it runs', (map) => {
+  test('rule 17: run() settles when Node closes the map, idle or busy', async () => {
+    const recorder = handlerWith(map(), '');
+    const idle = map().run();
+    setTimeout(() => map().close(), 2);
+    await idle;
+    expect(recorder.events).toEqual(['cleanup']);
+  });
+
+  test('rule 17: run() settles when Node closes a busy map', async () => {
+    const echoing = saturate(map());
+    const running = map().run();
+    await until(() => echoing.count > 100, 'messages');
+    map().close();
+    await running;
+    expect(echoing.closed).toBe(true);
+  });
+
+  test('rule 17: run() settles when the cleanup of a handler that Node closes closes the map', async () => {
+    const recorder = handlerWith(map(), '');
+    recorder.handleCleanup = () => map().close();
+    let hasSettled = false;
+    void map()
+      .run()
+      .then(() => (hasSettled = true));
+    setTimeout(() => recorder.close(), 2);
+    await until(() => hasSettled, 'run() to settle');
+  });
+
+  test('rule 9: what a cleanup throws and nobody handles, when Node closes the map, rejects run()', async () => {
+    const recorder = handlerWith(map(), '');
+    recorder.handleCleanup = () => {
+      throw new Error('from a cleanup');
+    };
+    recorder.handleError = (error) => {
+      throw error;
+    };
+    setTimeout(() => map().close(), 2);
+    await expect(map().run()).rejects.toThrow('from a cleanup');
+  });
+
+  test('rule 9: what a cleanup throws and nobody handles comes out of close otherwise', () => {
+    const recorder = handlerWith(map(), '');
+    recorder.handleCleanup = () => {
+      throw new Error('from a cleanup');
+    };
+    recorder.handleError = (error) => {
+      throw error;
+    };
+    const other = handlerWith(map(), '');
+    expect(() => map().close()).toThrow('from a cleanup');
+    expect(map().closed).toBe(true);
+    expect(other.events).toEqual(['cleanup']);
+  });
+});
