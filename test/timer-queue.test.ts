@@ -105,8 +105,13 @@ class Real {
 
   run(nowMs: number): void {
     this.#nowMs = nowMs;
-    this.queue.runDue(nowMs, (fn) => fn());
+    this.queue.runDue(nowMs, this.queue.nextSequence, (fn) => fn());
   }
+}
+
+/** Runs all that is due at a time when everything is. */
+function runAll(queue: TimerQueue): void {
+  queue.runDue(100, queue.nextSequence, (fn) => fn());
 }
 
 describe('TimerQueue', () => {
@@ -151,10 +156,21 @@ describe('TimerQueue', () => {
       queue.add(0, again);
     };
     queue.add(0, again);
-    queue.runDue(100, (fn) => fn());
+    runAll(queue);
     expect(runs).toBe(1);
-    queue.runDue(100, (fn) => fn());
+    runAll(queue);
     expect(runs).toBe(2);
+  });
+
+  test('what was added since a turn began waits for the next', () => {
+    const real = new Real();
+    real.add(1, { kind: 'nothing' });
+    const end = real.queue.nextSequence;
+    real.add(1, { kind: 'nothing' });
+    real.queue.runDue(5, end, (fn) => fn());
+    expect(real.log).toEqual([0]);
+    runAll(real.queue);
+    expect(real.log).toEqual([0, 1]);
   });
 
   test('a timer that throws is gone, and the others stay', () => {
@@ -164,8 +180,8 @@ describe('TimerQueue', () => {
       throw new Error('first');
     });
     queue.add(2, () => ran.push('second'));
-    expect(() => queue.runDue(5, (fn) => fn())).toThrow('first');
-    queue.runDue(5, (fn) => fn());
+    expect(() => runAll(queue)).toThrow('first');
+    runAll(queue);
     expect(ran).toEqual(['second']);
   });
 });
