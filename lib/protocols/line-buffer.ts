@@ -8,8 +8,9 @@ export class LineBuffer {
   #bytes: Buffer = NOTHING;
   #start = 0;
   #end = 0;
-  /** Up to here there is no delimiter. */
+  /** Up to here there is no delimiter, or none like the one that was looked for last. */
   #scanned = 0;
+  #delimiter: Buffer = NOTHING;
   /** The bytes are ours to write behind; otherwise they are a chunk that somebody read. */
   #isOwn = false;
 
@@ -54,7 +55,6 @@ export class LineBuffer {
   }
 
   clear(): void {
-    this.push(NOTHING);
     this.#bytes = NOTHING;
     this.#start = 0;
     this.#end = 0;
@@ -62,7 +62,9 @@ export class LineBuffer {
   }
 
   #find(delimiter: Buffer): number {
-    const found = this.#bytes.indexOf(delimiter, Math.max(this.#start, this.#scanned));
+    if (delimiter !== this.#delimiter) this.#scanned = this.#start;
+    this.#delimiter = delimiter;
+    const found = this.#bytes.indexOf(delimiter, this.#scanned);
     return found >= 0 && found + delimiter.length <= this.#end ? found : -1;
   }
 

@@ -1,0 +1,245 @@
+/** The main loop: the one that dispatches, whatever the backend. */
+import { isMainThread } from 'node:worker_threads';
+
+import type { NativeBackend } from './binding';
+import { binding, Control } from './binding';
+import { dispatch } from './dispatch';
+import { checked, SystemError } from './errors';
+import { HandlerTable } from './handler-table';
+import type { LookupResult } from './lookups';
+import { Lookups } from './lookups';
+import type { Notifier } from './notifier';
+import { POLLIN } from './readiness';
+import type { Timer } from './timers';
+import { TimerQueue } from './timers';
+
+/** How many ready descriptors a turn takes from the backend at most; the rest come in the next. */
+const BATCH = 1024;
+
+export class MainLoop {
+  readonly table: HandlerTable;
+  isClosed = false;
+  readonly #backend: NativeBackend;
+  readonly #notifier: Notifier;
+  readonly #timers = new TimerQueue();
+  readonly #lookups = new Lookups(() => this.wakeupFd());
+  readonly #ready = new Int32Array(2 * BATCH);
+  readonly #control = new Float64Array(Control.fields);
+  #calls: (() => void)[] = [];
+  /** A turn is under way; a callback (`table.isDispatching`) may also run outside of one. */
+  #isInTurn = false;
+  #isWoken = false;
+  /** An eventfd(2), made when another thread or a look-up first needs it. */
+  #wakeup = -1;
+  /** Tells a thread that blocks here that it is to be terminated. */
+  #interrupt = -1;
+  /** While Node's loop does the waiting. */
+  #running: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+
+  /** `name` is one that the addon knows. Throws a `SystemError` where the kernel does not have it. */
+  constructor(name: string, notifier: Notifier) {
+    const backend = binding.createBackend(name);
+    if (typeof backend === 'number') throw new SystemError(`${name} set-up`, backend);
+    this.#backend = backend;
+    this.#notifier = notifier;
+    this.table = new HandlerTable(backend, notifier, this);
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** One turn, with a wait of at most `seconds`. Returns how many descriptors it dispatched. */
+  poll(seconds: number): number {
+    this.#watchInterrupt();
+    this.#prepare();
+    const untilTurnMs = (this.#control[Control.turnAtMs] ?? 0) - binding.monotonicMs();
+    const timeoutMs = Math.max(0, Math.min(seconds * 1000, untilTurnMs));
+    return this.#turn(this.#backend.wait(timeoutMs, this.#ready));
+  }
+
+  /** Has Node's loop do the waiting, until the map is closed or something comes out of a turn. */
+  run(): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const result = this.#backend.joinLoop(
+        this.#ready,
+        this.#control,
+        () => {
+          this.#prepare();
+        },
+        (count) => {
+          this.#guestTurn(count);
+        },
+      );
+      checked(`${this.#backend.name} registration`, result);
+      this.#running = { resolve, reject };
+      this.attend();
+    });
+  }
+
+  addTimer(seconds: number, fn: () => void): Timer {
+    this.attend();
+    return this.#timers.add(binding.monotonicMs() + seconds * 1000, fn);
+  }
+
+  addCall(fn: () => void): void {
+    this.#calls.push(fn);
+    this.attend();
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.attend();
+  }
+
+  /** Something has changed that the next wait must know of. */
+  attend(): void {
+    this.#control[Control.hasChanges] = 1;
+  }
+
+  resolve(hostname: string, done: (result: LookupResult) => void): void {
+    this.#lookups.start(hostname, done);
+  }
+
+  /** What another thread writes to wake this one. */
+  wakeupFd(): number {
+    if (this.#wakeup < 0) this.#wakeup = this.#watch('eventfd', binding.createWakeup());
+    return this.#wakeup;
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.table.closeAll();
+    this.#timers.clear();
+    this.#lookups.clear();
+    this.#calls = [];
+    this.#backend.close();
+    for (const fd of [this.#wakeup, this.#interrupt]) if (fd >= 0) binding.close(fd);
+    // A turn that is under way ends in its own time, and tells what it has raised.
+    if (this.#isInTurn) return;
+    if (this.#running === undefined) this.table.throwRaised();
+    else this.#leave();
+  }
+
+  /** Everything but the waiting: dispatches what a wait brought, and runs what is due. */
+  #turn(count: number): number {
+    if (count < 0) throw new SystemError(`${this.#backend.name} wait`, count);
+    const { table } = this;
+    table.turn++;
+    table.isDispatching = true;
+    this.#isInTurn = true;
+    this.#isWoken = false;
+    // What callbacks of this turn ask for is for the next.
+    const callCount = this.#calls.length;
+    const timersEnd = this.#timers.nextSequence;
+    const dispatched = this.#dispatchReady(count);
+    this.#guard(() => {
+      table.dispatchPending();
+    });
+    if (this.#timers.nextAtMs < Infinity) {
+      this.#timers.runDue(binding.monotonicMs(), timersEnd, (fn) => {
+        this.#guard(fn);
+      });
+    }
+    if (callCount > 0) this.#runCalls(callCount);
+    table.isDispatching = false;
+    this.#isInTurn = false;
+    if (!this.isClosed) this.#prepare();
+    table.throwRaised();
+    return dispatched;
+  }
+
+  #dispatchReady(count: number): number {
+    const { table } = this;
+    const ready = this.#ready;
+    let dispatched = 0;
+    for (let i = 0; i < 2 * count && !this.isClosed; i += 2) {
+      const fd = ready[i] ?? -1;
+      const handler = table.recipient(fd);
+      if (handler === undefined) {
+        this.#drain(fd);
+        continue;
+      }
+      dispatched++;
+      try {
+        dispatch(handler, ready[i + 1] ?? 0, this.#notifier);
+        table.flushOutput();
+      } catch (error) {
+        table.raise(error);
+      }
+    }
+    return dispatched;
+  }
+
+  /** Runs what was asked for before this turn. */
+  #runCalls(count: number): void {
+    for (const fn of this.#calls.splice(0, count)) {
+      if (!this.isClosed) this.#guard(fn);
+    }
+  }
+
+  /** Calls what is nobody's callback: an error of it comes out of the loop. */
+  #guard(fn: () => void): void {
+    try {
+      fn();
+      this.table.flushOutput();
+    } catch (error) {
+      this.table.raise(error);
+    }
+  }
+
+  /** Brings the backend and the native loop up to date for the next wait. */
+  #prepare(): void {
+    this.table.flushChanges();
+    const isDue = this.#isWoken || this.#calls.length > 0 || this.table.hasPending;
+    this.#control[Control.turnAtMs] = isDue ? 0 : this.#timers.nextAtMs;
+    this.#control[Control.hasChanges] = 0;
+  }
+
+  #guestTurn(count: number): void {
+    try {
+      this.#turn(count);
+      if (this.isClosed) this.#leave();
+    } catch (error) {
+      this.table.raise(error);
+      this.#leave();
+    }
+  }
+
+  /** Takes the waiting back from Node's loop, and settles `run`. */
+  #leave(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    this.#backend.leaveLoop();
+    try {
+      this.table.throwRaised();
+      running.resolve();
+    } catch (error) {
+      running.reject(error);
+    }
+  }
+
+  /** Takes what makes one of the loop's own descriptors ready. */
+  #drain(fd: number): void {
+    if (fd === this.#wakeup) {
+      binding.drainWakeup(fd);
+      this.#lookups.check();
+    } else if (fd === this.#interrupt) {
+      binding.drainInterrupt(fd);
+    }
+  }
+
+  /** Has to be told to a worker that blocks here: libuv's loop, which is told, does not run. */
+  #watchInterrupt(): void {
+    if (isMainThread || this.#interrupt >= 0) return;
+    this.#interrupt = this.#watch('epoll_create1', binding.createInterrupt());
+  }
+
+  #watch(syscall: string, fd: number): number {
+    checked(syscall, fd);
+    checked(`${this.#backend.name} registration`, this.#backend.add(fd, POLLIN));
+    return fd;
+  }
+}
