@@ -169,7 +169,8 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
       handler[state] |= isOver ? parked | hungUp : parked;
       handler.socketMap[registry].changed(handler);
     }
-    dispatchTransfers(handler, ready, notifier);
+    // With both directions closed, writing has no point any more.
+    dispatchTransfers(handler, ready & POLLHUP ? POLLIN & ready : ready, notifier);
   } else if (unread === 0 || bits & failed || ready & (POLLHUP | POLLRDHUP)) {
     endRead(handler, ready, notifier);
   } else {
