@@ -32,6 +32,7 @@ struct measure {
   uint64_t start;
   uint64_t stop;
   uint64_t messages;
+  uint64_t bytes;       // that came back, of messages not complete too
   uint64_t late;        // open loop: handed to the kernel more than LATE_NS after the intended time
   uint64_t unanswered;  // sent or meant to be sent, and not echoed when the run was over
   uint64_t errors;
@@ -55,6 +56,8 @@ void measure_tick(struct measure* measure, const struct load_options* options, u
 // A message that was sent, or was to be sent, at `since` and came back at `now`.
 void measure_message(struct measure* measure, const struct load_options* options, uint64_t since,
                      uint64_t now);
+// Bytes that came back at `now`.
+void measure_bytes(struct measure* measure, size_t count, uint64_t now);
 // Prints the line of JSON.
 void measure_report(const struct measure* measure, const struct load_options* options);
 

@@ -84,6 +84,7 @@ static void finish(struct churn* churn, struct exchange* exchange, enum progress
   const uint64_t now = now_ns();
   if (progress == PROGRESS_DONE) {
     measure_message(churn->measure, churn->options, exchange->since, now);
+    measure_bytes(churn->measure, churn->options->size, now);
   } else {
     churn->measure->errors++;
   }

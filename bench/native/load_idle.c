@@ -45,6 +45,7 @@ static void ping_pong(int fd, const struct load_options* options, struct measure
     }
     now = now_ns();
     measure_message(measure, options, since, now);
+    measure_bytes(measure, options->size, now);
     first = (first + options->size) % pattern.length;
   }
   free(answer);

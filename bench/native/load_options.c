@@ -34,7 +34,7 @@ static enum load_mode parse_mode(const char* text) {
 }
 
 static double parse_rate(const char* text) {
-  return (double)parse_whole("rate", text, 1, 100000000);
+  return (double)parse_whole("rate", text, 1, 10000000);
 }
 
 static struct in_addr parse_host(const char* text) {

@@ -40,7 +40,7 @@ struct stream {
   char* received;
   int epoll;
   uint32_t alive;
-  bool closing;           // no new messages
+  bool closing;           // closed loop: no new messages
   uint64_t next_message;  // open loop
   double interval_ns;
   uint64_t origin;
@@ -149,6 +149,7 @@ static uint64_t receive(struct stream* stream, struct connection* connection) {
     return now;
   }
   connection->received += (uint64_t)length;
+  measure_bytes(stream->measure, (size_t)length, now);
   while (connection->received >= (connection->answered + 1) * stream->options->size) {
     const uint64_t since = *time_of(connection, connection->answered++);
     measure_message(stream->measure, stream->options, since, now);
@@ -161,12 +162,16 @@ static uint64_t next_time(const struct stream* stream) {
   return stream->origin + (uint64_t)((double)stream->next_message * stream->interval_ns);
 }
 
+static bool has_schedule_left(const struct stream* stream) {
+  return stream->options->rate > 0 && next_time(stream) < stream->measure->stop;
+}
+
 // Open loop: sends what is due, each message on the next connection.
 static void send_on_schedule(struct stream* stream) {
-  for (int i = 0; i < SENDS_A_TURN; i++) {
+  for (int i = 0; i < SENDS_A_TURN && has_schedule_left(stream); i++) {
     const uint64_t now = now_ns();
     const uint64_t intended = next_time(stream);
-    if (intended > now || intended >= stream->measure->stop) return;
+    if (intended > now) return;
     const uint64_t turn = stream->next_message++ % stream->options->connections;
     struct connection* connection = &stream->connections[turn];
     if (connection->fd < 0) continue;
@@ -177,7 +182,7 @@ static void send_on_schedule(struct stream* stream) {
 
 static void serve_ready(struct stream* stream) {
   uint64_t wait_ns = LONGEST_WAIT_NS;
-  if (stream->options->rate > 0 && !stream->closing) {
+  if (has_schedule_left(stream)) {
     const uint64_t now = now_ns();
     const uint64_t next = next_time(stream);
     const uint64_t left = next > now + SPIN_NS ? next - now - SPIN_NS : 0;
@@ -198,6 +203,7 @@ static void serve_ready(struct stream* stream) {
 }
 
 static bool is_drained(const struct stream* stream) {
+  if (has_schedule_left(stream)) return false;
   for (uint32_t i = 0; i < stream->options->connections; i++) {
     const struct connection* connection = &stream->connections[i];
     if (connection->fd >= 0 && connection->answered < connection->queued) return false;
@@ -205,11 +211,9 @@ static bool is_drained(const struct stream* stream) {
   return true;
 }
 
-// In the closed loop, what is not begun is not sent any more. In the open loop it was meant to be
-// sent within the window, and its latency counts.
+// Closed loop: what is not begun is not sent any more.
 static void stop_queueing(struct stream* stream) {
-  stream->closing = true;
-  for (uint32_t i = 0; i < stream->options->connections && stream->options->rate == 0; i++) {
+  for (uint32_t i = 0; i < stream->options->connections; i++) {
     struct connection* connection = &stream->connections[i];
     connection->queued = messages_begun(stream, connection);
   }
@@ -224,6 +228,11 @@ static void count_unanswered(struct stream* stream) {
       stream->measure->unanswered++;
       measure_message(stream->measure, stream->options, *time_of(connection, k), now);
     }
+  }
+  while (has_schedule_left(stream)) {
+    stream->measure->unanswered++;
+    measure_message(stream->measure, stream->options, next_time(stream), now);
+    stream->next_message++;
   }
 }
 
@@ -273,12 +282,14 @@ void run_stream(const struct load_options* options, struct measure* measure) {
   uint64_t now = stream.origin;
   while (stream.alive > 0 && now < measure->stop + DRAIN_NS) {
     measure_tick(measure, options, now);
-    if (now < measure->stop) {
-      if (options->rate > 0) send_on_schedule(&stream);
-    } else if (!stream.closing) {
+    if (options->rate > 0) {
+      // On beyond the end, if need be: what was meant to be sent within the window counts.
+      send_on_schedule(&stream);
+    } else if (now >= measure->stop && !stream.closing) {
+      stream.closing = true;
       stop_queueing(&stream);
     }
-    if (stream.closing && is_drained(&stream)) break;
+    if (now >= measure->stop && is_drained(&stream)) break;
     serve_ready(&stream);
     now = now_ns();
   }

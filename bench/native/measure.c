@@ -39,6 +39,10 @@ void measure_message(struct measure* measure, const struct load_options* options
   }
 }
 
+void measure_bytes(struct measure* measure, size_t count, uint64_t now) {
+  if (is_inside(measure, now)) measure->bytes += count;
+}
+
 static double quantile_us(const struct measure* measure, double fraction) {
   return (double)histogram_quantile(&measure->latency, fraction) / 1e3;
 }
@@ -59,8 +63,7 @@ void measure_report(const struct measure* measure, const struct load_options* op
     printf("\"pipeline\":%u,", options->pipeline);
   }
   printf("\"seconds\":%g,\"messages\":%llu,\"bytes\":%llu,", options->seconds,
-         (unsigned long long)measure->messages,
-         (unsigned long long)measure->messages * options->size);
+         (unsigned long long)measure->messages, (unsigned long long)measure->bytes);
   printf("\"%s_per_second\":%.1f,", is_churn ? "connections" : "messages", rate);
   printf("\"latency_us\":{\"p50\":%.2f,\"p90\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.2f},",
          quantile_us(measure, 0.5), quantile_us(measure, 0.9), quantile_us(measure, 0.99),
