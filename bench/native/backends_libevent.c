@@ -176,5 +176,7 @@ int main(int argc, char** argv) {
   print_samples("turn_us", turns, options.repeat);
   print_samples("loop_us", loops, options.repeat);
   printf("}\n");
+  free(turns);
+  free(loops);
   return 0;
 }

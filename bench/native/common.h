@@ -33,7 +33,8 @@ void* allocate(size_t count, size_t size);
 // As many descriptors as the hard limit grants; returns how many that is.
 uint64_t raise_descriptor_limit(void);
 
-// CPU time of this process (exact), and of any process (in clock ticks, usually 10 ms).
+// CPU time of this process, and of any process (in clock ticks, usually 10 ms). The sum is exact;
+// on most kernels user and system time are told apart by samples, so a small part needs a long run.
 struct cpu_time own_cpu_time(void);
 struct cpu_time cpu_time_of(pid_t pid);
 
