@@ -101,22 +101,19 @@ describe('internet addresses', () => {
 
   test('every port comes back as it was', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 65535 }), fc.ipV4(), (port, host) => {
-        const socket = made(AF_INET);
-        // Any number will do: nobody listens at a datagram's far end, and nothing is sent.
-        const datagram = Socket.create(AF_INET, constants.SOCK_DGRAM);
-        try {
+      fc.property(
+        fc.integer({ min: 1, max: 65535 }),
+        fc.integer({ min: 1, max: 254 }),
+        (port, n) => {
+          // Connecting a datagram socket sends nothing, so that nobody has to listen there.
+          const datagram = Socket.create(AF_INET, constants.SOCK_DGRAM);
+          const host = `127.0.${n}.1`;
           datagram.connect([host, port]);
-          expect(datagram.getpeername()).toEqual({ host, port, family: 'IPv4' });
-        } catch (error) {
-          // No route to everywhere from everywhere.
-          if ((error as { syscall?: string }).syscall !== 'connect') throw error;
-          expect(error).toMatchObject({ address: host, port });
-        } finally {
+          const peer = datagram.getpeername();
           datagram.close();
-          socket.close();
-        }
-      }),
+          expect(peer).toEqual({ host, port, family: 'IPv4' });
+        },
+      ),
     );
   });
 });
