@@ -1,29 +1,172 @@
 /** The end of a stream comes after all bytes before it (rules 1 and 2). */
-import { socketpair } from '../../lib';
+import { type Socket, socketpair, type SocketMap } from '../../lib';
+import { POLLIN } from '../../lib/select';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
+import { reset, sendText, streams, tcpPair, untilReady } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
+interface Ending {
+  readonly pair: () => [Socket, Socket];
+  readonly leave: (peer: Socket) => void;
+  /** What the handler is told when all is read. */
+  readonly told: string;
+}
+
+/** How a peer can go, having sent its last words. */
+const endings: readonly (readonly [string, Ending])[] = [
+  ['a unix close', { pair: socketpair, leave: (peer) => peer.close(), told: 'close' }],
+  ['a FIN', { pair: tcpPair, leave: (peer) => peer.close(), told: 'close' }],
+  ['a half-close', { pair: tcpPair, leave: (peer) => peer.shutdown(1), told: 'close' }],
+  ['a reset', { pair: tcpPair, leave: reset, told: 'close ECONNRESET' }],
+  [
+    // unix(7) has no FIN of its own: closing with bytes unread is its reset.
+    'a unix close with unread bytes',
+    {
+      pair: () => {
+        const [ours, theirs] = socketpair();
+        sendText(ours, 'never read');
+        return [ours, theirs];
+      },
+      leave: (peer) => peer.close(),
+      told: 'close ECONNRESET',
+    },
+  ],
+];
+
+/** A handler whose peer has sent its last words and gone; both have arrived. */
+function afterLastWords(map: SocketMap, { pair, leave }: Ending): Recorder {
+  const [ours, theirs] = pair();
+  sendText(theirs, 'last words');
+  leave(theirs);
+  untilReady(ours, POLLIN);
+  return new Recorder(map, ours);
+}
+
 onEveryMap('end of stream', (map) => {
-  test('rule 1: a bare end is no reason for handleRead', () => {
-    const [ours, theirs] = socketpair();
+  test.each(streams)('rule 1: a bare end is no reason for handleRead (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
     theirs.close();
     turnUntil(map(), () => handler.closed, 'the end');
     expect(handler.events).toEqual(['close', 'cleanup']);
   });
 
-  test('rule 2: a paused handler hears of the end after it has read', () => {
+  test('rule 1: a bare reset is no reason for handleRead', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
+    reset(theirs);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
+  });
+
+  test.each(streams)('rule 1: handleRead is called while bytes are left (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new Recorder(map(), ours);
+    handler.readBytes = 2;
+    sendText(theirs, 'abcde');
+    turnUntil(map(), () => handler.received === 'abcde', 'all bytes');
+    expectQuiet(map());
+    expect(handler.events).toEqual(['read ab', 'read cd', 'read e']);
+  });
+
+  test('rule 1: handleRead is called again and again for bytes that nobody reads', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
+    handler.readBytes = 0;
+    sendText(theirs, 'x');
+    map().poll(1);
+    map().poll(1);
+    expect(handler.events).toEqual(['read ', 'read ']);
+  });
+
+  describe.each(endings)('before %s', (_name, ending) => {
+    test('rule 2: all bytes can be read before handleClose', () => {
+      const handler = afterLastWords(map(), ending);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
+    });
+
+    test('rule 2: all bytes can be read, however slowly, before handleClose', () => {
+      const handler = afterLastWords(map(), ending);
+      handler.readBytes = 1;
+      turnUntil(map(), () => handler.closed, 'the end');
+      const reads = Array.from('last words', (letter) => `read ${letter}`);
+      expect(handler.events).toEqual([...reads, ending.told, 'cleanup']);
+    });
+
+    test('rules 2, 5: a paused handler is quiet, and told once setReadable let it read', () => {
+      const handler = afterLastWords(map(), ending);
+      handler.setReadable(false);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      handler.setReadable(true);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
+    });
+
+    test('rules 2, 5: a paused handler is quiet, and told once it has read by itself', () => {
+      const handler = afterLastWords(map(), ending);
+      handler.setReadable(false);
+      expectQuiet(map());
+      expect(handler.read(5).toString()).toBe('last ');
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      expect(handler.read(5).toString()).toBe('words');
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual([ending.told, 'cleanup']);
+    });
+
+    test('rule 2: a peek is no reading', () => {
+      const handler = afterLastWords(map(), ending);
+      handler.setReadable(false);
+      expectQuiet(map());
+      expect(handler.peek(100).toString()).toBe('last words');
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      handler.setReadable(true);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
+    });
+
+    test('rules 2, 5: pausing, resuming and pausing again loses nothing', () => {
+      const handler = afterLastWords(map(), ending);
+      handler.setReadable(false);
+      expectQuiet(map());
+      handler.setReadable(true);
+      handler.setReadable(false);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      handler.setReadable(true);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
+    });
+  });
+
+  test('rule 2: the end that comes while bytes lie unread is told after them', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
     handler.setReadable(false);
-    theirs.send(Buffer.from('last words'));
-    theirs.close();
-    map().poll(0.05);
+    sendText(theirs, 'early ');
     expectQuiet(map());
-    expect(handler.events).toEqual([]);
+    sendText(theirs, 'late');
+    expectQuiet(map());
+    theirs.close();
+    expectQuiet(map());
     handler.setReadable(true);
     turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['read last words', 'close', 'cleanup']);
+    expect(handler.received).toBe('early late');
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+  });
+
+  test.each(streams)('rule 2: a megabyte before the end arrives whole (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new Recorder(map(), ours);
+    const sender = new Recorder(map(), theirs);
+    const text = '0123456789abcdef'.repeat(65536);
+    sender.end(text);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.received === text).toBe(true);
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
 });

@@ -1,0 +1,209 @@
+/** Connecting: what becomes of it arrives by the loop (rule 8). */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { type Address, constants, Socket, type SystemError } from '../../lib';
+import { POLLIN } from '../../lib/select';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { deadAddress, receiveText, tcpListener, untilReady } from '../support/streams';
+import { expectQuiet, turnUntil } from '../support/turns';
+
+/** Keeps the whole error. */
+class Failing extends Recorder {
+  error: SystemError | undefined;
+
+  override handleConnectFailed(error: SystemError): void {
+    super.handleConnectFailed(error);
+    this.error = error;
+  }
+}
+
+onEveryMap('connect', (map) => {
+  let directory: string;
+  beforeAll(() => {
+    directory = mkdtempSync(path.join(tmpdir(), 'asynchia-'));
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  function failed(address: Address): Failing {
+    const handler = new Failing(map());
+    handler.connect(address);
+    expect(handler.events).toEqual([]);
+    turnUntil(map(), () => handler.closed, 'the failure');
+    expectQuiet(map());
+    return handler;
+  }
+
+  function unixListener(address: string, backlog = 8): Socket {
+    const listener = Socket.create(constants.AF_UNIX);
+    listener.bind(address);
+    listener.listen(backlog);
+    return listener;
+  }
+
+  test.each([
+    ['an array', (port: number) => ['127.0.0.1', port] as const],
+    ['an object', (port: number) => ({ host: '127.0.0.1', port })],
+    ['a name with an IPv4 listener only', (port: number) => ['localhost', port] as const],
+  ])('rule 8: success arrives at handleConnect (%s)', (_name, addressOf) => {
+    const listener = tcpListener();
+    const bound = listener.getsockname();
+    const handler = new Recorder(map());
+    handler.connect(addressOf('port' in bound ? bound.port : 0));
+    expect(handler.events).toEqual([]);
+    expect(handler.connected).toBe(false);
+    turnUntil(map(), () => handler.connected, 'the connection');
+    expectQuiet(map());
+    expect(handler.events).toEqual(['connect']);
+    expect(handler.socket.getpeername()).toEqual(bound);
+    listener.close();
+  });
+
+  test.each([
+    ['a path', () => path.join(directory, `${map().backend}-listens`)],
+    ['an abstract name', () => `\0asynchia-${process.pid}-${map().backend}`],
+  ])('rule 8: a unix socket stands at once, and the loop tells (%s)', (_name, address) => {
+    const listener = unixListener(address());
+    const handler = new Recorder(map());
+    handler.connect(address());
+    expect(handler.events).toEqual([]);
+    turnUntil(map(), () => handler.connected, 'the connection');
+    expectQuiet(map());
+    expect(handler.events).toEqual(['connect']);
+    listener.close();
+  });
+
+  test('rule 8: a refusal arrives at handleConnectFailed and says who refused', () => {
+    const [host, port] = deadAddress();
+    const handler = failed([host, port]);
+    expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
+    expect(handler.error).toMatchObject({ syscall: 'connect', address: host, port });
+    expect(handler.error!.errno).toBeLessThan(0);
+  });
+
+  test('rule 8: a name all of whose addresses refuse fails once', () => {
+    const handler = failed(['localhost', deadAddress()[1]]);
+    expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
+  });
+
+  test('rule 8: an unknown name arrives at handleConnectFailed', () => {
+    const handler = failed(['no-such-host.invalid', 80]);
+    expect(handler.events).toEqual([
+      // Without a name server the look-up fails another way.
+      expect.stringMatching(/^connectFailed (ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/),
+      'cleanup',
+    ]);
+    expect(handler.error).toMatchObject({
+      syscall: 'getaddrinfo',
+      hostname: 'no-such-host.invalid',
+    });
+  });
+
+  test('rule 8: an address that no route leads to arrives at handleConnectFailed', () => {
+    // tcp(7): nobody can connect to a multicast address, as the kernel says at the call.
+    const handler = failed(['224.0.0.1', 80]);
+    expect(handler.events).toEqual(['connectFailed ENETUNREACH', 'cleanup']);
+  });
+
+  test('rule 8: a unix path where nothing is, or nobody listens', () => {
+    expect(failed(path.join(directory, 'missing')).events).toEqual([
+      'connectFailed ENOENT',
+      'cleanup',
+    ]);
+    const abandoned = path.join(directory, `${map().backend}-abandoned`);
+    unixListener(abandoned).close();
+    expect(failed(abandoned).events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
+  });
+
+  test('rule 8: a unix listener whose backlog is full', () => {
+    const address = path.join(directory, `${map().backend}-full`);
+    const listener = unixListener(address, 0);
+    const waiting = Socket.create(constants.AF_UNIX);
+    waiting.connect(address);
+    expect(failed(address).events).toEqual(['connectFailed EAGAIN', 'cleanup']);
+    waiting.close();
+    listener.close();
+  });
+
+  test('rule 8: an attempt that nobody answers times out', () => {
+    const listener = tcpListener(0);
+    const waiting = Socket.create();
+    waiting.connect(listener.getsockname());
+    untilReady(listener, POLLIN);
+    const socket = Socket.create();
+    socket.setsockopt(constants.IPPROTO_TCP, constants.TCP_USER_TIMEOUT, 1);
+    socket.setsockopt(constants.IPPROTO_TCP, constants.TCP_SYNCNT, 1);
+    const handler = new Recorder(map(), socket);
+    handler.connect(listener.getsockname());
+    turnUntil(map(), () => handler.closed, 'the time-out');
+    expect(handler.events).toEqual(['connectFailed ETIMEDOUT', 'cleanup']);
+    waiting.close();
+    listener.close();
+  });
+
+  test.each([
+    ['no address', undefined],
+    ['a number', 80],
+    ['a port that is too large', ['127.0.0.1', 65536]],
+    ['a port that is no number', ['127.0.0.1', '80']],
+    ['a host that is no string', { host: 1, port: 80 }],
+    ['a name with a space', ['no such host', 80]],
+    ['an empty path', ''],
+    ['a path that is too long', `/${'x'.repeat(108)}`],
+  ])('rule 8: a malformed address throws at the call (%s)', (_name, address) => {
+    const handler = new Recorder(map());
+    expect(() => handler.connect(address as Address)).toThrow(/address/);
+    expectQuiet(map());
+    expect(handler.events).toEqual([]);
+    // The handler is as it was.
+    expect(failed(deadAddress()).events[0]).toBe('connectFailed ECONNREFUSED');
+    handler.connect(deadAddress());
+    turnUntil(map(), () => handler.closed, 'the failure');
+  });
+
+  test.each([
+    ['an address', (): Address => deadAddress()],
+    ['a name', (): Address => ['localhost', 9]],
+    ['an unknown name', (): Address => ['no-such-host.invalid', 9]],
+    ['what fails at once', (): Address => path.join(directory, 'missing')],
+  ])('rules 3, 8: close() while connecting to %s ends in handleCleanup alone', (_name, address) => {
+    const handler = new Recorder(map());
+    handler.connect(address());
+    handler.close();
+    expect(handler.events).toEqual(['cleanup']);
+    expectQuiet(map());
+    expect(handler.events).toEqual(['cleanup']);
+    expect(map().isEmpty()).toBe(true);
+  });
+
+  test('rule 8: connecting twice throws, and the first attempt goes on', () => {
+    const listener = tcpListener();
+    const handler = new Recorder(map());
+    handler.connect(listener.getsockname());
+    expect(() => handler.connect(listener.getsockname())).toThrow(/EALREADY/);
+    turnUntil(map(), () => handler.connected, 'the connection');
+    expect(() => handler.connect(listener.getsockname())).toThrow(/EISCONN/);
+    expect(handler.events).toEqual(['connect']);
+    listener.close();
+  });
+
+  test('rules 3, 8: what is asked for early waits for the connection', () => {
+    const listener = tcpListener();
+    const handler = new Acting(map());
+    handler.setWritable(true);
+    handler.sendAll('early ');
+    handler.connect(listener.getsockname());
+    expect(handler.sendAll('bird')).toBe(true);
+    expect(handler.bufferedAmount).toBe(10);
+    turnUntil(map(), () => handler.bufferedAmount === 0, 'it to be sent');
+    expect(handler.events[0]).toBe('connect');
+    const { socket } = listener.accept()!;
+    untilReady(socket, POLLIN);
+    expect(receiveText(socket)).toBe('early bird');
+    socket.close();
+    listener.close();
+  });
+});

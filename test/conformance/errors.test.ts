@@ -1,0 +1,217 @@
+/** What handlers throw (rule 9). */
+import { AcceptHandler, type Handled, type SocketMap, socketpair } from '../../lib';
+import { Acting, callbackNames } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { runScript } from '../support/processes';
+import { closeKept, isTold, keep, provoke } from '../support/provoke';
+import { Recorder } from '../support/recorder';
+import { sendText, tcpListener, tcpPair } from '../support/streams';
+import { turnUntil, until } from '../support/turns';
+
+/** A handler that is ready to read; its peer stays open. */
+function readyHandler(map: SocketMap): Acting {
+  return provoke.read(map);
+}
+
+function failing(message: string): () => never {
+  return () => {
+    throw new Error(message);
+  };
+}
+
+/** Has all that a handler throws come out of the loop. */
+class Unforgiving extends Acting {
+  override handleError(error: unknown): void {
+    super.handleError(error);
+    throw error;
+  }
+}
+
+function unforgiving(map: SocketMap, message: string): Unforgiving {
+  const [ours, theirs] = socketpair();
+  sendText(theirs, 'x');
+  keep(map, theirs);
+  const handler = new Unforgiving(map, ours);
+  handler.on.read = failing(message);
+  return handler;
+}
+
+onEveryMap('errors', (map) => {
+  afterEach(() => closeKept(map()));
+
+  describe.each(callbackNames)('in the callback %s', (name) => {
+    /** Calls back once, with `action`; returns what the handler was told from then on. */
+    function toldFrom(action: () => Handled): { told: string[]; handler: Acting } {
+      const handler = provoke[name](map());
+      let from = -1;
+      handler.on[name] = () => {
+        if (from >= 0) return;
+        from = handler.events.length;
+        return action();
+      };
+      turnUntil(map(), () => isTold(handler, name), name);
+      return { told: handler.events.slice(from), handler };
+    }
+
+    test('rule 9: what is thrown goes to handleError', () => {
+      const { told } = toldFrom(failing('thrown on purpose'));
+      expect(told[0]).toBe('error thrown on purpose');
+    });
+
+    test('rules 3, 9: a handler that throws lives on, or ends, as ever', () => {
+      const { handler } = toldFrom(failing('thrown on purpose'));
+      const isEnd = name === 'close' || name === 'connectFailed' || name === 'cleanup';
+      expect(handler.closed).toBe(isEnd);
+      expect(handler.count('cleanup')).toBe(isEnd ? 1 : 0);
+    });
+
+    test('rule 9: what a promise rejects with goes to handleError', async () => {
+      const { handler } = toldFrom(async () => {
+        await Promise.resolve();
+        throw new Error('rejected on purpose');
+      });
+      await until(() => handler.count('error rejected on purpose') === 1, 'the error');
+    });
+  });
+
+  test('rule 9: what handleAccept throws goes to handleError, and accepting goes on', () => {
+    const told: unknown[] = [];
+    class Listener extends AcceptHandler {
+      override handleAccept(): void {
+        throw new Error('not welcome');
+      }
+      override handleError(error: unknown): void {
+        told.push((error as Error).message);
+      }
+    }
+    const server = new Listener(map());
+    server.bind(['127.0.0.1', 0]);
+    server.listen(8);
+    const clients = [new Recorder(map()), new Recorder(map())];
+    for (const client of clients) client.connect(server.socket.getsockname());
+    // The socket that nobody took is closed.
+    turnUntil(map(), () => clients.every((client) => client.closed), 'both to be turned away');
+    expect(told).toEqual(['not welcome', 'not welcome']);
+  });
+
+  test('rule 9: what is no Error goes to handleError as it is', () => {
+    const handler = readyHandler(map());
+    handler.on.read = () => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- users do
+      throw 'a text';
+    };
+    turnUntil(map(), () => isTold(handler, 'read'), 'the read');
+    expect(handler.events).toEqual(['read x', 'error a text']);
+  });
+
+  test('rule 9: what handleError throws comes out of poll, and nobody loses an event', () => {
+    const before = readyHandler(map());
+    unforgiving(map(), 'unforgiven');
+    const after = readyHandler(map());
+    let isCalled = false;
+    map().callSynchronized(() => (isCalled = true));
+    expect(() => map().poll(1)).toThrow('unforgiven');
+    expect(before.events).toEqual(['read x']);
+    expect(after.events).toEqual(['read x']);
+    expect(isCalled).toBe(true);
+    // The map goes on.
+    expect(map().poll(0)).toBe(0);
+  });
+
+  test('rule 9: several such errors of one turn come out together', () => {
+    unforgiving(map(), 'one');
+    const between = readyHandler(map());
+    unforgiving(map(), 'two');
+    let thrown: unknown;
+    try {
+      map().poll(1);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(AggregateError);
+    const { errors } = thrown as AggregateError;
+    expect(errors.map((error: unknown) => (error as Error).message).sort()).toEqual(['one', 'two']);
+    expect(between.events).toEqual(['read x']);
+  });
+
+  test('rule 9: what handleError throws comes out of runSync', () => {
+    const other = readyHandler(map());
+    unforgiving(map(), 'unforgiven');
+    expect(() => map().runSync()).toThrow('unforgiven');
+    expect(other.events).toEqual(['read x']);
+    expect(map().closed).toBe(false);
+  });
+
+  test('rule 9: what handleError throws rejects run(), which can be called again', async () => {
+    const other = readyHandler(map());
+    unforgiving(map(), 'unforgiven');
+    await expect(map().run()).rejects.toThrow('unforgiven');
+    expect(other.events).toEqual(['read x']);
+    const next = readyHandler(map());
+    next.on.read = () => map().close();
+    await map().run();
+    expect(next.events).toEqual(['read x', 'cleanup']);
+  });
+
+  test('rule 9: what handleError throws of a rejected promise comes out of the next poll', async () => {
+    const handler = unforgiving(map(), '');
+    handler.on.read = () => Promise.reject(new Error('late'));
+    map().poll(1);
+    await until(() => handler.count('error late') === 1, 'the error');
+    expect(() => map().poll(1)).toThrow('late');
+  });
+
+  test('rule 9: a promise that rejects while the map runs rejects run()', async () => {
+    const handler = unforgiving(map(), '');
+    handler.on.read = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      throw new Error('late');
+    };
+    await expect(map().run()).rejects.toThrow('late');
+  });
+
+  test('rules 3, 9: what handleCleanup and its handleError throw at close() is not lost', () => {
+    const [ours, theirs] = tcpPair();
+    keep(map(), theirs);
+    const handler = new Unforgiving(map(), ours);
+    handler.on.cleanup = failing('at the end');
+    handler.close();
+    expect(handler.events).toEqual(['cleanup', 'error at the end']);
+    expect(() => map().poll(0)).toThrow('at the end');
+  });
+
+  test('rule 9: closing the map lets an error of one handler keep no other from its cleanup', () => {
+    const first = new Unforgiving(map(), tcpListener());
+    first.on.cleanup = failing('at the end');
+    const second = readyHandler(map());
+    expect(() => map().close()).toThrow('at the end');
+    expect(second.events).toEqual(['cleanup']);
+    expect(map().closed).toBe(true);
+  });
+
+  test('rule 9: handleError prints the stack to stderr, and the program goes on', async () => {
+    const program = runScript(
+      `const { IOHandler, socketpair } = require('asynchia');
+       const { DefaultSocketMap } = require('asynchia/maps');
+       class Careless extends IOHandler {
+         handleRead() { this.read(1); this.mistake(); }
+         handleClose() { console.log('went on'); }
+       }
+       const map = new DefaultSocketMap();
+       const [ours, theirs] = socketpair();
+       const handler = new Careless(map, ours);
+       handler.setReadable(true);
+       theirs.send(Buffer.from('x'));
+       map.poll(1);
+       theirs.close();
+       map.poll(1);
+       map.close();`,
+      { ASYNCHIA_MAP: map().backend },
+    );
+    expect(await program.ends()).toBe(0);
+    expect(program.stderr).toMatch(
+      /Careless: .*TypeError: this\.mistake is not a function\n +at /s,
+    );
+    expect(program.stdout).toBe('went on\n');
+  });
+});

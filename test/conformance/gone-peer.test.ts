@@ -1,0 +1,159 @@
+/** Sending to a peer that is gone (rule 15). */
+import { IOHandler, type Socket, type SystemError } from '../../lib';
+import { POLLIN } from '../../lib/select';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { isInstalled, Program } from '../support/processes';
+import { Recorder } from '../support/recorder';
+import { reset, streams, tcpListener, tcpPair, untilReady } from '../support/streams';
+import { expectQuiet, turnUntil, until } from '../support/turns';
+
+const BROKEN = /^close E(PIPE|CONNRESET)$/;
+
+/** Both kinds of a peer that is gone so that sending fails. */
+const gone = [
+  ['a unix peer that closed', streams[0][1], (peer: Socket) => peer.close()],
+  ['a TCP peer that reset', tcpPair, reset],
+] as const;
+
+onEveryMap('a peer that is gone', (map) => {
+  describe.each(gone)('%s', (_name, pair, leave) => {
+    test('rules 3, 15: sendAll ends in handleClose with the error, once, and never throws', () => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      leave(theirs);
+      untilReady(ours, POLLIN);
+      handler.sendAll('anybody?');
+      expect(handler.sendAll(Buffer.alloc(1 << 20))).toBe(false);
+      handler.sendAll('anybody?');
+      expect(handler.events).toEqual([]);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expectQuiet(map());
+      expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
+    });
+
+    test('rule 15: send returns 0, and handleClose is told the error', () => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      leave(theirs);
+      untilReady(ours, POLLIN);
+      expect(handler.send('anybody?')).toBe(0);
+      expect(handler.send('anybody?')).toBe(0);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
+    });
+
+    test('rules 4, 15: a paused handler that sends is told as well', () => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      handler.setReadable(false);
+      leave(theirs);
+      untilReady(ours, POLLIN);
+      handler.sendAll('anybody?');
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
+    });
+
+    test('rule 15: output that waits when the peer goes ends in an error', () => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      handler.sendAll(Buffer.alloc(8 << 20));
+      map().poll(0);
+      expect(handler.bufferedAmount).toBeGreaterThan(0);
+      leave(theirs);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events.filter((event) => event !== 'write')).toEqual([
+        expect.stringMatching(BROKEN),
+        'cleanup',
+      ]);
+      expect(handler.bufferedAmount).toBe(0);
+    });
+
+    test('rule 15: sending from handleClose and handleCleanup does no harm', () => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.close = () => void handler.sendAll('farewell');
+      leave(theirs);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expectQuiet(map());
+      expect(handler.events.filter((event) => event.startsWith('close')).length).toBe(1);
+      expect(handler.events.at(-1)).toBe('cleanup');
+    });
+
+    test('rule 15: end() to a peer that is gone closes, without an exception', () => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      leave(theirs);
+      untilReady(ours, POLLIN);
+      handler.end('farewell');
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.count('cleanup')).toBe(1);
+    });
+  });
+
+  test('rule 15: a handleWrite of one’s own that sends to nobody gets no exception', () => {
+    const told: string[] = [];
+    class Insisting extends IOHandler {
+      override handleWrite(): void {
+        this.send('anybody?');
+      }
+      override handleClose(error?: SystemError): void {
+        told.push(`close ${error?.code ?? 'without an error'}`);
+      }
+      override handleError(error: unknown): void {
+        told.push(String(error));
+      }
+    }
+    const [ours, theirs] = tcpPair();
+    const handler = new Insisting(map(), ours);
+    handler.setWritable(true);
+    theirs.close();
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(told).toEqual([expect.stringMatching(/^close (E|without)/)]);
+  });
+
+  test('rule 15: sends on a closed handler say that it is closed', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
+    handler.close();
+    for (const attempt of [() => handler.sendAll('x'), () => handler.send('x')]) {
+      expect(attempt).toThrow(/is closed/);
+    }
+    theirs.close();
+  });
+
+  const testWithPython = isInstalled('python3') ? test : test.skip;
+
+  testWithPython('rules 2, 15: a python client that resets under big output', async () => {
+    const listener = tcpListener();
+    const bound = listener.getsockname();
+    const acceptor = new Recorder(map(), listener);
+    let handler: Acting | undefined;
+    acceptor.handleRead = () => {
+      const accepted = listener.accept();
+      if (accepted === undefined) return;
+      const made = new Acting(map(), accepted.socket);
+      made.on.read = () => void made.sendAll(Buffer.alloc(16 << 20));
+      made.on.cleanup = () => map().close();
+      handler = made;
+    };
+    const client = new Program('python3', [
+      '-c',
+      `
+import socket, struct, sys
+s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+s.sendall(b'give me all')
+s.recv(1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+s.close()
+`,
+      String('port' in bound ? bound.port : 0),
+    ]);
+    const running = map().run();
+    expect(await client.ends()).toBe(0);
+    await until(() => map().closed, 'the end');
+    await running;
+    const told = handler!.events.filter((event) => event !== 'write');
+    expect(told).toEqual(['read give me all', expect.stringMatching(BROKEN), 'cleanup']);
+  });
+});

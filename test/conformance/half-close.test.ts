@@ -1,0 +1,158 @@
+/** Peers that end their side and go on reading (rule 14). */
+import net from 'node:net';
+
+import { constants, type Socket, type SocketMap } from '../../lib';
+import { BufferedWriteHandler } from '../../lib/protocols';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { streams, tcpListener, tcpPair } from '../support/streams';
+import { expectQuiet, turnUntil, until } from '../support/turns';
+
+const BIG = '0123456789abcdef'.repeat(256 * 1024);
+
+class HalfOpen extends Acting {
+  override allowHalfOpen = true;
+}
+
+/** A client that has asked, ended its own side, and reads the answer in small pieces. */
+function askAndEnd(map: SocketMap, socket: Socket, request = ''): Recorder {
+  const client = new Recorder(map, socket);
+  client.readBytes = 16 * 1024;
+  if (request !== '') client.sendAll(request);
+  client.shutdown(constants.SHUT_WR);
+  return client;
+}
+
+onEveryMap('half-close', (map) => {
+  test.each(streams)('rule 14: a peer gets all that sendAll accepted (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new Recorder(map(), ours);
+    handler.sendAll(BIG);
+    const client = askAndEnd(map(), theirs, 'last words');
+    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+    expect(client.received === BIG).toBe(true);
+    expect(handler.count('read last words')).toBe(1);
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+    expect(client.events.slice(-2)).toEqual(['close', 'cleanup']);
+  });
+
+  test.each(streams)('rule 14: what is sent in handleRead before the end (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new Acting(map(), ours);
+    handler.on.read = () => void handler.sendAll(BIG);
+    const client = askAndEnd(map(), theirs, 'request');
+    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+    expect(client.received === BIG).toBe(true);
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+  });
+
+  test('rule 14: handleClose is told when all is sent, not before', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
+    handler.sendAll(BIG);
+    const client = askAndEnd(map(), theirs);
+    client.setReadable(false);
+    expectQuiet(map());
+    expect(handler.closed).toBe(false);
+    expect(handler.bufferedAmount).toBeGreaterThan(0);
+    client.setReadable(true);
+    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+    expect(client.received === BIG).toBe(true);
+  });
+
+  test('rules 2, 14: a paused handler with output waiting sends it, reads, and ends', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
+    handler.setReadable(false);
+    handler.sendAll(BIG);
+    const client = askAndEnd(map(), theirs, 'unread');
+    turnUntil(map(), () => client.received.length === BIG.length, 'all the output');
+    expectQuiet(map());
+    expect(handler.closed).toBe(false);
+    handler.setReadable(true);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.received).toBe('unread');
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+  });
+
+  test.each(streams)('rule 14: allowHalfOpen: handleEnd once, then end() (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new HalfOpen(map(), ours);
+    const client = askAndEnd(map(), theirs, 'request');
+    turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
+    expectQuiet(map());
+    handler.sendAll('answer ');
+    expectQuiet(map());
+    handler.end('and goodbye');
+    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+    expect(client.received).toBe('answer and goodbye');
+    expect(handler.events).toEqual(['read request', 'end', 'cleanup']);
+  });
+
+  test('rule 14: allowHalfOpen: handleEnd once, then close()', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new HalfOpen(map(), ours);
+    handler.on.end = () => handler.close();
+    theirs.shutdown(constants.SHUT_WR);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['end', 'cleanup']);
+    theirs.close();
+  });
+
+  test('rule 14: allowHalfOpen: big output after handleEnd arrives whole', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new HalfOpen(map(), ours);
+    handler.on.end = () => handler.end(BIG);
+    const client = askAndEnd(map(), theirs);
+    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+    expect(client.received === BIG).toBe(true);
+    expect(handler.count('end')).toBe(1);
+    expect(handler.count('close')).toBe(0);
+  });
+
+  test.each(streams)(
+    'rules 4, 14: a half-open handler whose peer vanishes ends (%s)',
+    (_n, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new HalfOpen(map(), ours);
+      theirs.shutdown(constants.SHUT_WR);
+      turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
+      theirs.close();
+      // TCP cannot know before it is answered with a reset.
+      const hasHeard = () => handler.closed || (handler.sendAll('anybody?'), map().poll(0), false);
+      turnUntil(map(), hasHeard, 'the end');
+      expect(handler.count('end')).toBe(1);
+      expect(handler.events.at(-2)).toMatch(/^close/);
+      expect(handler.events.at(-1)).toBe('cleanup');
+    },
+  );
+
+  test('rule 14: a node:net client that ends first gets everything, from a running map', async () => {
+    class Answering extends BufferedWriteHandler {
+      override handleRead(): void {
+        this.read(65536);
+        this.sendAll(BIG);
+      }
+    }
+    const listener = tcpListener();
+    const bound = listener.getsockname();
+    const client = net.connect({ host: '127.0.0.1', port: 'port' in bound ? bound.port : 0 });
+    let received = 0;
+    let isEnded = false;
+    client.on('data', (data) => (received += data.length));
+    client.on('end', () => (isEnded = true));
+    client.end('request');
+    const acceptor = new Recorder(map(), listener);
+    acceptor.handleRead = () => {
+      const accepted = listener.accept();
+      if (accepted !== undefined) new Answering(map(), accepted.socket).setReadable(true);
+    };
+    const running = map().run();
+    await until(() => isEnded, 'the end of the answer');
+    map().close();
+    await running;
+    expect(received).toBe(BIG.length);
+    client.destroy();
+  });
+});

@@ -1,0 +1,98 @@
+/** Urgent data, and errors that leave a connection standing: handleExcept (rules 3 and 5). */
+import { constants, type Socket } from '../../lib';
+import { POLLIN, POLLPRI } from '../../lib/select';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { receiveText, sendText, tcpPair, untilReady } from '../support/streams';
+import { expectQuiet, turnUntil } from '../support/turns';
+
+function sendUrgent(socket: Socket, text: string): void {
+  sendText(socket, text, constants.MSG_OOB);
+}
+
+onEveryMap('urgent data', (map) => {
+  test('rule 3: handleExcept is called for an urgent byte, which recv can fetch', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Acting(map(), ours);
+    const fetched: string[] = [];
+    handler.on.except = () => {
+      fetched.push(handler.recv(1, constants.MSG_OOB).toString());
+    };
+    sendUrgent(theirs, '!');
+    untilReady(ours, POLLPRI);
+    turnUntil(map(), () => handler.count('except') === 1, 'the urgent byte');
+    expectQuiet(map());
+    expect(fetched).toEqual(['!']);
+    expect(handler.count('except')).toBe(1);
+    theirs.close();
+  });
+
+  test('rule 3: of one turn, handleExcept comes before handleRead, which reads the rest', () => {
+    const [ours, theirs] = tcpPair();
+    sendText(theirs, 'usual');
+    sendUrgent(theirs, '!');
+    untilReady(ours, POLLPRI);
+    const handler = new Acting(map(), ours);
+    turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
+    expect(handler.events.slice(0, 2)).toEqual(['except', 'read usual']);
+    theirs.close();
+  });
+
+  test('rules 3, 5: urgent data is told anew when some was read and more has come', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Acting(map(), ours);
+    sendUrgent(theirs, '1');
+    turnUntil(map(), () => handler.count('except') === 1, 'the first');
+    expectQuiet(map());
+    sendText(theirs, 'between');
+    turnUntil(map(), () => handler.received === 'between', 'the bytes between');
+    expectQuiet(map());
+    sendUrgent(theirs, '2');
+    turnUntil(map(), () => handler.count('except') >= 2, 'the second');
+    expectQuiet(map());
+    expect(handler.count('except')).toBe(2);
+    theirs.close();
+  });
+
+  test('rule 2: an urgent byte and the end: the handler is told of both', () => {
+    const [ours, theirs] = tcpPair();
+    sendText(theirs, 'a');
+    sendUrgent(theirs, '!');
+    theirs.close();
+    untilReady(ours, POLLPRI);
+    const handler = new Acting(map(), ours);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events[0]).toBe('except');
+    expect(handler.received).toBe('a');
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+  });
+
+  test('rule 5: a handler without a handleExcept does not hear of it', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Recorder(map(), ours);
+    sendUrgent(theirs, '!');
+    sendText(theirs, 'usual');
+    untilReady(ours, POLLIN);
+    turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
+    expectQuiet(map());
+    theirs.close();
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['read usual', 'close', 'cleanup']);
+  });
+
+  test('rule 3: with SO_OOBINLINE an urgent byte is read among the others', () => {
+    const [ours, theirs] = tcpPair();
+    ours.setsockopt(constants.SOL_SOCKET, constants.SO_OOBINLINE, true);
+    const handler = new Recorder(map(), ours);
+    sendText(theirs, 'a');
+    sendUrgent(theirs, '!');
+    sendText(theirs, 'b');
+    turnUntil(map(), () => handler.received === 'a!b', 'all bytes');
+    expectQuiet(map());
+    handler.sendAll('still standing');
+    untilReady(theirs, POLLIN);
+    expect(receiveText(theirs)).toBe('still standing');
+    theirs.close();
+  });
+});

@@ -1,0 +1,81 @@
+/** Connections of which a test holds both ends, and what a peer can do to them. */
+import { constants, Socket, socketpair, WOULD_BLOCK } from '../../lib';
+import { Poll, POLLIN, POLLOUT } from '../../lib/select';
+
+const PATIENCE_SECONDS = 10;
+
+/** Waits until the kernel reports one of `bits` for a socket. */
+export function untilReady(socket: Socket, bits: number): void {
+  const poll = new Poll();
+  poll.register(socket, bits);
+  if (poll.poll(PATIENCE_SECONDS).length === 0) {
+    throw new Error(`waited in vain for readiness ${bits} of descriptor ${socket.fileno()}`);
+  }
+}
+
+/** A listening socket on a free port of loopback, without a handler. */
+export function tcpListener(backlog = 8): Socket {
+  const listener = Socket.create();
+  listener.bind(['127.0.0.1', 0]);
+  listener.listen(backlog);
+  return listener;
+}
+
+/** A TCP connection over loopback: two connected sockets. */
+export function tcpPair(): [Socket, Socket] {
+  const listener = tcpListener();
+  const client = Socket.create();
+  client.connect(listener.getsockname());
+  untilReady(listener, POLLIN);
+  const accepted = listener.accept();
+  untilReady(client, POLLOUT);
+  listener.close();
+  if (accepted === undefined) throw new Error('nothing to accept');
+  return [client, accepted.socket];
+}
+
+/** A port on which nobody listens. */
+export function deadAddress(): [string, number] {
+  const listener = tcpListener();
+  const address = listener.getsockname();
+  listener.close();
+  return ['127.0.0.1', 'port' in address ? address.port : 0];
+}
+
+/** Both kinds of stream, for what has to hold on each. */
+export const streams = [
+  ['unix', socketpair],
+  ['tcp', tcpPair],
+] as const;
+
+/** Closes a TCP socket so that its peer gets a reset (SO_LINGER of 0 seconds; socket(7)). */
+export function reset(socket: Socket): void {
+  const onAndZero = new Uint8Array(Int32Array.of(1, 0).buffer);
+  socket.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, onAndZero);
+  socket.close();
+}
+
+export function sendText(socket: Socket, text: string, flags = 0): void {
+  const bytes = Buffer.from(text, 'latin1');
+  if (socket.send(bytes, 0, bytes.length, flags) !== bytes.length) {
+    throw new Error('the kernel did not take it all');
+  }
+}
+
+/** What one recv(2) brings: a text, `''` at the end of the stream, undefined where nothing is there. */
+export function receiveText(socket: Socket): string | undefined {
+  const buffer = Buffer.alloc(65536);
+  const count = socket.recvInto(buffer);
+  return count === WOULD_BLOCK ? undefined : buffer.toString('latin1', 0, count);
+}
+
+/** Sends until the kernel takes no more, and returns how much it took. */
+export function fill(socket: Socket): number {
+  const chunk = Buffer.alloc(65536, 'f');
+  let total = 0;
+  for (;;) {
+    const count = socket.send(chunk);
+    if (count === WOULD_BLOCK) return total;
+    total += count;
+  }
+}
