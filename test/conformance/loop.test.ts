@@ -37,8 +37,11 @@ onEveryMap('waits', (map) => {
       const count = map.poll(0.4);
       const isShort = process.hrtime.bigint() - start < 400000000n;
       say('waited');
-      setTimeout(() => {
-        say(count + (isShort ? ' short ' : ' in full ') + (signals > 0 ? 'signalled' : 'alone'));
+      // Node learns of a signal only in its own loop.
+      const check = setInterval(() => {
+        if (signals === 0) return;
+        clearInterval(check);
+        say(count + (isShort ? ' short' : ' in full'));
         process.exit();
       }, 1);
     `,
@@ -51,7 +54,7 @@ onEveryMap('waits', (map) => {
     } finally {
       clearInterval(signalling);
     }
-    expect(await linesOf(program)).toEqual(['waiting', 'waited', '0 in full signalled']);
+    expect(await linesOf(program)).toEqual(['waiting', 'waited', '0 in full']);
   });
 
   test('rule 10: bytes that a paused handler leaves unread do not shorten a wait', () => {
