@@ -131,6 +131,7 @@ export class AcceptHandler extends Handler {
     this[state] |= State.parked;
     const inner = this.socketMap[registry];
     inner.changed(this);
+    this.#rest?.cancel();
     this.#rest = this.socketMap.callIn(this.#restSeconds, () => {
       this[state] &= ~State.parked;
       inner.changed(this);

@@ -2,7 +2,13 @@
 import util from 'node:util';
 
 function shown(value: unknown): string {
-  const text = util.inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity });
+  let text: string;
+  try {
+    text = util.inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity });
+  } catch {
+    // Its own inspection threw.
+    text = typeof value;
+  }
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 

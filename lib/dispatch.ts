@@ -30,8 +30,9 @@ import {
   POLLRDHUP,
 } from './readiness';
 
-const { connecting, ended, ending, failed, hungUp, lingering, listening, open, parked } = State;
-const { readable, readEnded, urgentTold, writable } = State;
+const { connecting, ended, ending, failed, hungUp, lingering, listening, member, open, parked } =
+  State;
+const { readable, readEnded, readShut, urgentTold, writable } = State;
 
 /** Where bytes go that nobody wants. */
 const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
@@ -46,7 +47,7 @@ export function interestOf(handler: Handler): number {
   let mask = (bits & (writable | hungUp | failed)) === writable ? POLLOUT : 0;
   // Without POLLRDHUP a paused handler would not hear of the end; with it, level-triggered, one
   // that has heard of it would never hear the last of it.
-  if (!(bits & (readEnded | parked))) {
+  if (!(bits & (readEnded | readShut | parked))) {
     mask |= POLLRDHUP;
     if (bits & readable) mask |= POLLIN;
     if (wantsUrgent(handler)) mask |= POLLPRI;
@@ -66,6 +67,8 @@ export function dispatch(handler: Handler, ready: number, notifier: Notifier): v
 /** Dispatches a handler that asked to be looked at without any event (`endLater`). */
 export function dispatchPending(handler: Handler, notifier: Notifier): void {
   const error = handler[failure];
+  // One that was taken out is looked at when it comes back.
+  if (!(handler[state] & member)) return;
   if (error?.errno === Errno.badDescriptor) {
     lose(handler, notifier);
   } else if (handler[state] & connecting) {
@@ -88,6 +91,7 @@ export function endIfSent(handler: Handler, notifier: Notifier): void {
 
 /** The descriptor was closed behind the handler's back, and may be another's by now. */
 export function lose(handler: Handler, notifier: Notifier): void {
+  if (handler.closed) return;
   const error = new SystemError('poll', Errno.badDescriptor);
   handler.socketMap[registry].delete(handler);
   handler[state] |= ending;
@@ -113,7 +117,7 @@ function wantsUrgent(handler: Handler): boolean {
 }
 
 function isOpenAnd(bit: number, handler: Handler): boolean {
-  return (handler[state] & (open | ending | bit)) === (open | bit);
+  return (handler[state] & (member | open | ending | bit)) === (member | open | bit);
 }
 
 function dispatchRare(handler: Handler, ready: number, notifier: Notifier): void {
@@ -143,11 +147,11 @@ function dispatchRare(handler: Handler, ready: number, notifier: Notifier): void
  */
 function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): void {
   const bits = handler[state];
-  if ((bits & (open | ending | listening)) !== open) {
+  if ((bits & (member | open | ending | listening)) !== (member | open)) {
     dispatchTransfers(handler, ready, notifier);
     return;
   }
-  if (bits & readEnded) {
+  if (bits & (readEnded | readShut)) {
     // Only the write side was left. It may be gone too: reset, or its reader vanished.
     if (bits & failed || ready & (POLLHUP | POLLERR)) {
       finish(handler, notifier, endingError(handler, ready));

@@ -26,11 +26,11 @@ export class SystemError extends Error {
   /** The call that failed: `'connect'`. */
   readonly syscall: string;
   /** The host or path that was asked for. */
-  readonly address?: string;
+  declare readonly address?: string;
   /** The port that was asked for. */
-  readonly port?: number;
+  declare readonly port?: number;
   /** The name that could not be resolved. */
-  readonly hostname?: string;
+  declare readonly hostname?: string;
 
   /** `errno` as the kernel numbers it, negated: `-111`. */
   constructor(syscall: string, errno: number, where?: Where) {

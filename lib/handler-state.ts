@@ -7,6 +7,8 @@
 export const state: unique symbol = Symbol('state');
 /** The key of a handler's socket; undefined until it has one. */
 export const socketOf: unique symbol = Symbol('socket');
+/** The key of the descriptor that the map has a handler under; -1 where under none. */
+export const watched: unique symbol = Symbol('watched');
 /** The key of what a handler's transfers failed with. */
 export const failure: unique symbol = Symbol('failure');
 /** The key of a method: whether bytes that were accepted for sending still wait. */
@@ -33,9 +35,9 @@ export const State = {
   connecting: 1 << 3,
   /** The socket accepts connections. */
   listening: 1 << 4,
-  /** The map knows the handler. */
-  registered: 1 << 5,
-  /** The peer has ended its side and all it sent was read; or we shut down reading. */
+  /** In the map, with a descriptor or without. */
+  member: 1 << 5,
+  /** The peer has ended its side, and all it sent was read. */
   readEnded: 1 << 6,
   /** Bytes lie unread before an end, and the handler is paused: not watched until it reads. */
   parked: 1 << 7,
@@ -49,12 +51,14 @@ export const State = {
   ending: 1 << 11,
   /** Over. */
   closed: 1 << 12,
+  /** We shut down our reading side: an end that is reported is our own. */
+  readShut: 1 << 13,
   /** We shut down our writing side. */
-  writeEnded: 1 << 13,
+  writeEnded: 1 << 14,
   /** Ended by us: what still comes is thrown away. */
-  ended: 1 << 14,
+  ended: 1 << 15,
   /** Ended by us, and all is sent: only the peer's end is waited for. */
-  lingering: 1 << 15,
+  lingering: 1 << 16,
   /** Interest may have changed since the last wait. */
-  dirty: 1 << 16,
+  dirty: 1 << 17,
 } as const;

@@ -1,15 +1,16 @@
 /** The handlers of a map, by descriptor, and what the backend has been told of them. */
+import { Errno } from './constants';
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 import { SystemError } from './errors';
 import type { Handled, Handler, Registry } from './handler';
 import { closeHandler } from './handler';
-import { failure, socketOf, state, State } from './handler-state';
+import { failure, socketOf, state, State, watched } from './handler-state';
 import type { LookupResult } from './lookups';
 import type { Notifier } from './notifier';
 import type { Backend } from './readiness';
 import type { SocketSurface } from './socket';
 
-const { dirty, failed, registered } = State;
+const { dirty, failed, member } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
@@ -49,7 +50,7 @@ export class HandlerTable implements Registry {
 
   /** Whether a turn is due without any event. */
   get hasPending(): boolean {
-    return this.#pending.size > 0 || this.#raised.length > 0;
+    return this.#pending.size > 0 || this.#unflushed.length > 0 || this.#raised.length > 0;
   }
 
   /** Whose event this is; undefined where nobody's, or where it is a predecessor's. */
@@ -59,6 +60,7 @@ export class HandlerTable implements Registry {
 
   expect(handler: Handler): void {
     this.#withoutDescriptor.add(handler);
+    handler[state] |= member;
   }
 
   add(handler: Handler): void {
@@ -72,19 +74,23 @@ export class HandlerTable implements Registry {
       lose(holder, this.#notifier);
     }
     this.#withoutDescriptor.delete(handler);
+    handler[state] |= member;
+    handler[watched] = fd;
     this.#handlers[fd] = handler;
     this.#since[fd] = this.turn;
     this.#masks[fd] = 0;
     this.#count++;
-    handler[state] |= registered;
     this.changed(handler);
+    if (handler[failure] !== undefined) this.endLater(handler);
   }
 
   delete(handler: Handler): void {
     this.#withoutDescriptor.delete(handler);
-    if (!(handler[state] & registered)) return;
-    const fd = handler.fileno();
-    handler[state] &= ~registered;
+    handler[state] &= ~member;
+    // Not what the socket says now: it may have been closed behind our back.
+    const fd = handler[watched];
+    if (fd < 0) return;
+    handler[watched] = -1;
     this.#handlers[fd] = undefined;
     this.#count--;
     if (this.#masks[fd] !== 0) this.#backend.remove(fd);
@@ -109,23 +115,25 @@ export class HandlerTable implements Registry {
     this.#changed = [];
     for (const handler of changed) {
       handler[state] &= ~dirty;
-      if (handler[state] & registered) this.#tellBackend(handler);
+      if (handler[watched] >= 0) this.#tellBackend(handler);
     }
   }
 
   flushLater(handler: Handler): void {
     this.#unflushed.push(handler);
+    this.#owner.attend();
   }
 
   /** Sends what the callback that just returned has left to send. */
   flushOutput(): void {
     if (this.#unflushed.length === 0) return;
-    // handleDrain may leave something to send again.
-    for (const handler of this.#unflushed) {
+    const unflushed = this.#unflushed;
+    // What handleDrain sends again waits for its turn, so that no handler holds it for ever.
+    this.#unflushed = [];
+    for (const handler of unflushed) {
       this.#notifier.flushObj(handler);
       endIfSent(handler, this.#notifier);
     }
-    this.#unflushed = [];
   }
 
   endLater(handler: Handler): void {
@@ -145,11 +153,18 @@ export class HandlerTable implements Registry {
     this.#notifier.settle(handler, result);
   }
 
+  report(handler: Handler, error: unknown): void {
+    this.#notifier.errorObj(handler, error);
+  }
+
   cleanup(handler: Handler): void {
     const wasDispatching = this.isDispatching;
     this.isDispatching = true;
-    this.#notifier.cleanupObj(handler);
-    this.isDispatching = wasDispatching;
+    try {
+      this.#notifier.cleanupObj(handler);
+    } finally {
+      this.isDispatching = wasDispatching;
+    }
     if (!wasDispatching) this.flushOutput();
   }
 
@@ -180,7 +195,7 @@ export class HandlerTable implements Registry {
   }
 
   #tellBackend(handler: Handler): void {
-    const fd = handler.fileno();
+    const fd = handler[watched];
     const has = this.#masks[fd] ?? 0;
     const wanted = interestOf(handler);
     if (has === 0 && wanted === 0) return;
@@ -194,8 +209,10 @@ export class HandlerTable implements Registry {
     if (result >= 0) {
       this.#masks[fd] = wanted;
     } else {
-      // Not open, or out of memory, or of watches (epoll_ctl(2)): the handler cannot be served.
-      handler[failure] ??= new SystemError(`${backend.name} registration`, result);
+      // Out of memory, or of watches (epoll_ctl(2)), or not open. A descriptor that the backend knew
+      // and does not know any more was closed behind our back, and its number may be another's.
+      const errno = has === 0 ? result : Errno.badDescriptor;
+      handler[failure] ??= new SystemError(`${backend.name} registration`, errno);
       handler[state] |= failed;
       this.endLater(handler);
     }

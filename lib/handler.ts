@@ -13,6 +13,7 @@ import {
   socketOf,
   state,
   State,
+  watched,
 } from './handler-state';
 import type { LookupResult } from './lookups';
 import type { Socket, SocketSurface } from './socket';
@@ -39,6 +40,8 @@ export interface Registry {
   endLater(handler: Handler): void;
   /** Sees to it that the promise a callback returned is not forgotten. */
   settle(handler: Handler, result: Handled): void;
+  /** Tells the handler of an error that a callback threw. */
+  report(handler: Handler, error: unknown): void;
   /** Tells the handler that it is over. */
   cleanup(handler: Handler): void;
   /** An error that nobody handles: comes out of `poll` or `runSync`, or rejects `run()`. */
@@ -65,7 +68,10 @@ export interface SocketMap {
    * that was taken out. Throws where the handler is in already, or closed, or another map's.
    */
   addHandler(handler: Handler): void;
-  /** Takes a handler out without closing it: it gets no callbacks until it is added again. */
+  /**
+   * Takes a handler out without closing it: it gets no callbacks until it is added again. Whoever
+   * takes it out closes it; the map's `close` no longer does.
+   */
   delHandler(handler: Handler): void;
   /** The same as `handler.setReadable(true)`. */
   addReader(handler: Handler): void;
@@ -94,8 +100,11 @@ export interface SocketMap {
   callSynchronized(fn: () => void): void;
   /** Makes the current or the next wait return at once. */
   wakeup(): void;
-  /** Makes what another thread can wake this map with. */
-  createWaker(): Waker;
+  /**
+   * Makes what another thread can wake this map with. `fn` is called in the turn that a wake-up
+   * brings, once for any number of them.
+   */
+  createWaker(fn?: () => void): Waker;
 
   /** Whether no handler is left. */
   isEmpty(): boolean;
@@ -114,6 +123,8 @@ export type Handled = void | PromiseLike<void>;
 export class Handler {
   /** @internal */
   [state] = 0;
+  /** @internal */
+  [watched] = -1;
   /** @internal */
   [failure]: SystemError | undefined = undefined;
   /** @internal */
@@ -139,13 +150,17 @@ export class Handler {
     if (inner === undefined) throw typeError('socketMap', socketMap, 'a SocketMap');
     this.#socketMap = socketMap;
     if (socketMap.closed) throw new SocketMapClosedError(`new ${this.constructor.name}`);
-    if (sock === undefined) {
-      inner.expect(this);
-    } else {
-      if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
-        throw typeError('sock', sock, 'a Socket');
+    inner.expect(this);
+    if (sock !== undefined) {
+      try {
+        if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
+          throw typeError('sock', sock, 'a Socket');
+        }
+        giveSocket(this, sock);
+      } catch (error) {
+        inner.delete(this);
+        throw error;
       }
-      giveSocket(this, sock);
     }
   }
 
@@ -232,7 +247,7 @@ export class Handler {
    * A callback threw, or its promise rejected. Prints the stack and goes on. What this throws comes
    * out of `poll` and `runSync`, or rejects `run()`.
    */
-  handleError(error: unknown): void {
+  handleError(error: unknown): Handled {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
   }
@@ -268,7 +283,7 @@ export class Handler {
     // Whoever wants to read again is to hear of the end that it was spared while paused.
     if (isWanted && bit === State.readable) after &= ~(State.parked | State.hungUp);
     this[state] = after;
-    if (after & State.registered) {
+    if (after & State.member) {
       const inner = this.#socketMap[registry];
       inner.changed(this);
       if (after & State.failed) inner.endLater(this);
@@ -288,17 +303,19 @@ export function giveSocket(handler: Handler, socket: SocketSurface): void {
   if (fd < 0) throw new SystemError('fcntl', Errno.badDescriptor);
   checkInteger('sock.fileno()', fd);
   handler[socketOf] = socket;
-  handler.socketMap[registry].add(handler);
+  // One that was taken out while its name was being resolved stays out.
+  if (handler[state] & State.member) handler.socketMap[registry].add(handler);
   handler[state] |= PHASE[socket.role];
 }
 
 /** Takes away a socket whose connection attempt failed, so that another can take its place. */
 export function dropSocket(handler: Handler): void {
   const inner = handler.socketMap[registry];
+  const isMember = handler[state] & State.member;
   inner.delete(handler);
   handler[socketOf]?.close();
   handler[socketOf] = undefined;
-  inner.expect(handler);
+  if (isMember) inner.expect(handler);
 }
 
 /** Ends a handler, whatever `close` its class has. Closing again does nothing. */

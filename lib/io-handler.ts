@@ -4,7 +4,7 @@ import { parseAddress, resolvedAddress, unpackAddress } from './address';
 import type { Data } from './arguments';
 import { bytesOf, checkInteger } from './arguments';
 import { constants, Errno, WOULD_BLOCK } from './constants';
-import { lookupError, SystemError } from './errors';
+import { lookupError, SocketMapClosedError, SystemError } from './errors';
 import { dropSocket, giveSocket, Handler, openSocket } from './handler';
 import { failure, registry, settleConnect, socketOf, state, State } from './handler-state';
 import type { LookupResult } from './lookups';
@@ -21,11 +21,12 @@ const MISUSE: ReadonlySet<string> = new Set([
   'EINVAL',
   'ENOTCONN',
   'ENOTSOCK',
-  'EOPNOTSUPP',
+  'ENOTSUP',
 ]);
 
 /** What made the map stop watching, until something is read. */
-const { connecting, failed, hungUp, open, parked, readable, urgentTold, writeEnded } = State;
+const { connecting, failed, hungUp, open, parked, readable, readShut, urgentTold, writeEnded } =
+  State;
 const UNTIL_READ = parked | hungUp | urgentTold | failed;
 
 /** Manages the I/O of one connection. asynchia's `IOHandler`. */
@@ -40,6 +41,7 @@ export class IOHandler extends Handler {
    */
   connect(address: Address): void {
     if (this.closed) openSocket(this, 'connect');
+    if (this.socketMap.closed) throw new SocketMapClosedError('connect');
     const parsed = parseAddress(address);
     if (this[state] & connecting) throw new SystemError('connect', Errno.alreadyConnecting);
     if (this[state] & open) throw new SystemError('connect', Errno.isConnected);
@@ -67,7 +69,8 @@ export class IOHandler extends Handler {
     checkInteger('n', n);
     const room = slab.room(n);
     const count = this.recvInto(slab.bytes, slab.offset, room, flags);
-    return count > 0 ? slab.take(count) : NOTHING;
+    // MSG_TRUNC makes the kernel tell more than it gave. recv(2)
+    return count > 0 ? slab.take(Math.min(count, room)) : NOTHING;
   }
 
   /** `recv` without flags. */
@@ -112,7 +115,10 @@ export class IOHandler extends Handler {
     }
   }
 
-  /** shutdown(2): `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
+  /**
+   * shutdown(2): `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. Whoever shuts down reading is
+   * not told of the peer's end any more.
+   */
   shutdown(how: number): void {
     const socket = openSocket(this, 'shutdown');
     checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
@@ -122,7 +128,9 @@ export class IOHandler extends Handler {
       // The connection broke meanwhile: that is told by handleClose.
       if (!(error instanceof SystemError && error.errno === Errno.notConnected)) throw error;
     }
+    if (how !== constants.SHUT_WR) this[state] |= readShut;
     if (how !== constants.SHUT_RD) this[state] |= writeEnded;
+    this.socketMap[registry].changed(this);
   }
 
   /** @internal */

@@ -11,16 +11,19 @@ interface Lookup {
 }
 
 export class Lookups {
-  readonly #wakeupFd: () => number;
+  readonly #makeWakeup: () => number;
+  /** Made when it is first needed. */
+  #wakeupFd = -1;
   #waiting: Lookup[] = [];
 
-  /** `wakeupFd` gives the eventfd(2) that is written when a look-up is done. */
-  constructor(wakeupFd: () => number) {
-    this.#wakeupFd = wakeupFd;
+  /** `makeWakeup` gives the eventfd(2) that is written when a look-up is done. */
+  constructor(makeWakeup: () => number) {
+    this.#makeWakeup = makeWakeup;
   }
 
   start(hostname: string, done: (result: LookupResult) => void): void {
-    const result = binding.resolve(hostname, this.#wakeupFd());
+    if (this.#wakeupFd < 0) this.#wakeupFd = this.#makeWakeup();
+    const result = binding.resolve(hostname, this.#wakeupFd);
     if (typeof result === 'number') throw new SystemError('dup', result);
     this.#waiting.push({ result, done });
   }
@@ -38,5 +41,6 @@ export class Lookups {
 
   clear(): void {
     this.#waiting = [];
+    this.#wakeupFd = -1;
   }
 }

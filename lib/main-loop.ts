@@ -22,15 +22,15 @@ export class MainLoop {
   readonly #backend: NativeBackend;
   readonly #notifier: Notifier;
   readonly #timers = new TimerQueue();
-  readonly #lookups = new Lookups(() => this.wakeupFd());
+  readonly #lookups = new Lookups(() => this.watchWakeup(() => this.#lookups.check()));
   readonly #ready = new Int32Array(2 * BATCH);
   readonly #control = new Float64Array(Control.fields);
   #calls: (() => void)[] = [];
   /** A turn is under way; a callback (`table.isDispatching`) may also run outside of one. */
   #isInTurn = false;
   #isWoken = false;
-  /** An eventfd(2), made when another thread or a look-up first needs it. */
-  #wakeup = -1;
+  /** The loop's own descriptors, and what makes each no longer ready. */
+  readonly #own = new Map<number, () => void>();
   /** Tells a thread that blocks here that it is to be terminated. */
   #interrupt = -1;
   /** While Node's loop does the waiting. */
@@ -53,9 +53,15 @@ export class MainLoop {
   poll(seconds: number): number {
     this.#watchInterrupt();
     this.#prepare();
-    const untilTurnMs = (this.#control[Control.turnAtMs] ?? 0) - binding.monotonicMs();
-    const timeoutMs = Math.max(0, Math.min(seconds * 1000, untilTurnMs));
-    return this.#turn(this.#backend.wait(timeoutMs, this.#ready));
+    const endMs = binding.monotonicMs() + seconds * 1000;
+    const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
+    for (;;) {
+      const timeoutMs = Math.max(0, turnAtMs - binding.monotonicMs());
+      const count = this.#backend.wait(timeoutMs, this.#ready);
+      // Coming back to JavaScript is all that termination needs; any message interrupts, too.
+      if (count !== 1 || this.#ready[0] !== this.#interrupt) return this.#turn(count);
+      binding.drainInterrupt(this.#interrupt);
+    }
   }
 
   /** Has Node's loop do the waiting, until the map is closed or something comes out of a turn. */
@@ -101,10 +107,14 @@ export class MainLoop {
     this.#lookups.start(hostname, done);
   }
 
-  /** What another thread writes to wake this one. */
-  wakeupFd(): number {
-    if (this.#wakeup < 0) this.#wakeup = this.#watch('eventfd', binding.createWakeup());
-    return this.#wakeup;
+  /** Makes an eventfd(2) that wakes this loop; `fn` is called in the turn that brings. */
+  watchWakeup(fn: () => void): number {
+    const fd = checked('eventfd', binding.createWakeup());
+    this.#watch(fd, () => {
+      binding.drainWakeup(fd);
+      fn();
+    });
+    return fd;
   }
 
   close(): void {
@@ -115,7 +125,7 @@ export class MainLoop {
     this.#lookups.clear();
     this.#calls = [];
     this.#backend.close();
-    for (const fd of [this.#wakeup, this.#interrupt]) if (fd >= 0) binding.close(fd);
+    for (const fd of this.#own.keys()) binding.close(fd);
     // A turn that is under way ends in its own time, and tells what it has raised.
     if (this.#isInTurn) return;
     if (this.#running === undefined) this.table.throwRaised();
@@ -158,7 +168,8 @@ export class MainLoop {
       const fd = ready[i] ?? -1;
       const handler = table.recipient(fd);
       if (handler === undefined) {
-        this.#drain(fd);
+        const drain = this.#own.get(fd);
+        if (drain !== undefined) this.#guard(drain);
         continue;
       }
       dispatched++;
@@ -221,25 +232,19 @@ export class MainLoop {
     }
   }
 
-  /** Takes what makes one of the loop's own descriptors ready. */
-  #drain(fd: number): void {
-    if (fd === this.#wakeup) {
-      binding.drainWakeup(fd);
-      this.#lookups.check();
-    } else if (fd === this.#interrupt) {
-      binding.drainInterrupt(fd);
-    }
-  }
-
   /** Has to be told to a worker that blocks here: libuv's loop, which is told, does not run. */
   #watchInterrupt(): void {
     if (isMainThread || this.#interrupt >= 0) return;
-    this.#interrupt = this.#watch('epoll_create1', binding.createInterrupt());
+    this.#interrupt = checked('epoll_create1', binding.createInterrupt());
+    this.#watch(this.#interrupt, () => {
+      binding.drainInterrupt(this.#interrupt);
+    });
   }
 
-  #watch(syscall: string, fd: number): number {
-    checked(syscall, fd);
-    checked(`${this.#backend.name} registration`, this.#backend.add(fd, POLLIN));
-    return fd;
+  #watch(fd: number, drain: () => void): void {
+    const result = this.#backend.add(fd, POLLIN);
+    if (result < 0) binding.close(fd);
+    checked(`${this.#backend.name} registration`, result);
+    this.#own.set(fd, drain);
   }
 }

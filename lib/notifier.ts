@@ -65,10 +65,14 @@ export class Notifier {
   /** A callback threw. What `handleError` throws itself comes out of the loop. */
   errorObj(handler: Handler, error: unknown): void {
     if (!(handler instanceof Handler)) throw typeError('handler', handler, 'a Handler');
-    try {
-      handler.handleError(error);
-    } catch (unhandled) {
+    const raise = (unhandled: unknown): void => {
       handler.socketMap[registry].raise(unhandled);
+    };
+    try {
+      const result: unknown = handler.handleError(error);
+      if (isThenable(result)) result.then(undefined, raise);
+    } catch (unhandled) {
+      raise(unhandled);
     }
   }
 

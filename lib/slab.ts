@@ -2,6 +2,8 @@
  * The memory that `read` cuts its results off. A part that was handed out is never written again,
  * so the caller owns it; a slab that is used up is left to the garbage collector and its readers.
  */
+import { markAsUntransferable } from 'node:worker_threads';
+
 import { binding } from './binding';
 
 const SLAB_BYTES = 128 * 1024;
@@ -20,6 +22,8 @@ export class Slab {
     const least = Math.min(wanted, MOST_BYTES);
     if (left >= Math.min(least, this.bytes.length >>> 2) && left > 0) return Math.min(wanted, left);
     this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
+    // Whoever transferred one part to another thread would take everybody's.
+    markAsUntransferable(this.bytes.buffer);
     this.offset = 0;
     binding.useSlab(this.bytes);
     return least;

@@ -41,7 +41,7 @@ export abstract class BaseSocketMap implements SocketMap {
     const bits = this.#ours(handler)[state];
     this.#assertOpen('addHandler');
     if (bits & State.closed) throw new Error('addHandler: this handler is closed');
-    if (bits & State.registered) throw new Error('addHandler: this handler is in the map already');
+    if (bits & State.member) throw new Error('addHandler: this handler is in the map already');
     if (handler.fileno() < 0) this[registry].expect(handler);
     else this[registry].add(handler);
   }
@@ -108,9 +108,12 @@ export abstract class BaseSocketMap implements SocketMap {
     this.#loop.wake();
   }
 
-  createWaker(): Waker {
+  createWaker(fn: () => void = () => undefined): Waker {
+    checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return new Waker({ descriptor: checked('dup', binding.duplicate(this.#loop.wakeupFd())) });
+    return new Waker({
+      descriptor: checked('dup', binding.duplicate(this.#loop.watchWakeup(fn))),
+    });
   }
 
   isEmpty(): boolean {

@@ -260,6 +260,6 @@ function named(syscall: string, result: SocketAddress | number): SocketAddress {
   return result;
 }
 
-function rest(buffer: unknown, offset: number): number {
-  return ArrayBuffer.isView(buffer) ? buffer.byteLength - offset : 0;
+function rest(buffer: unknown, offset: unknown): number {
+  return ArrayBuffer.isView(buffer) && typeof offset === 'number' ? buffer.byteLength - offset : 0;
 }

@@ -101,12 +101,23 @@ napi_value PackedAddress(napi_env env, const sockaddr* address, socklen_t length
 }
 
 napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_t length) {
-  Napi::Object object = Napi::Object::New(env);
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  const auto set = [&](const char* name, napi_value value) {
+    napi_set_named_property(env, object, name, value);
+  };
+  const auto text = [&](const char* start, size_t text_length) {
+    napi_value value = nullptr;
+    napi_create_string_utf8(env, start, text_length, &value);
+    return value;
+  };
   if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
-    const auto& in4 = reinterpret_cast<const sockaddr_in&>(address);
-    object.Set("host", Host(address));
-    object.Set("port", static_cast<uint32_t>(ntohs(in4.sin_port)));
-    object.Set("family", address.ss_family == AF_INET ? "IPv4" : "IPv6");
+    const std::string host = Host(address);
+    napi_value port = nullptr;
+    napi_create_uint32(env, ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port), &port);
+    set("host", text(host.data(), host.size()));
+    set("port", port);
+    set("family", text(address.ss_family == AF_INET ? "IPv4" : "IPv6", 4));
     return object;
   }
   const auto& local = reinterpret_cast<const sockaddr_un&>(address);
@@ -115,7 +126,7 @@ napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_
   size_t path_length = whole > kPathOffset ? whole - kPathOffset : 0;
   const char* path = local.sun_path;
   if (path_length > 0 && path[0] != '\0') path_length = strnlen(path, path_length);
-  object.Set("path", Napi::String::New(env, path, path_length));
+  set("path", text(path, path_length));
   return object;
 }
 

@@ -37,15 +37,16 @@ class SelectBackend final : public Backend {
     const Deadline deadline(timeout_ms);
     for (;;) {
       int count = SelectUntil(words_, wanted_.data(), ready_.data(), deadline);
-      // Some descriptor was closed under us, and select does not say which.
-      if (count == -EBADF) {
+      // Some descriptor was closed under us, and select does not say which: poll(2) does.
+      const bool is_guess = count == -EBADF;
+      if (is_guess) {
         ready_ = wanted_;
         count = 1;
       }
       if (count < 0) return count;
       if (count == 0) return 0;
       Collect(ready->capacity - ready->count);
-      const int completed = Complete(ready);
+      const int completed = Complete(ready, is_guess);
       if (completed < 0) return completed;
       // What was muted is no event, and is no reason to wait less than was asked.
       if (completed > 0 || deadline.IsOver()) return 0;
@@ -114,13 +115,19 @@ class SelectBackend final : public Backend {
   // Whoever reads them calls Modify, and the descriptor is looked at afresh.
   void Mute(int fd) { Word(&wanted_, kRead, fd) &= ~BitOf(fd); }
 
+  bool IsReadable(int fd) { return (Word(&ready_, kRead, fd) & BitOf(fd)) != 0; }
+
   // What is in ready_, at most `most`, starting where the last batch ended.
   void Collect(int most) {
     reported_.clear();
     for (int i = 0; i < words_; i++) {
       next_word_ = next_word_ + 1 < words_ ? next_word_ + 1 : 0;
       for (SetWord bits = Union(ready_, next_word_); bits != 0; bits &= bits - 1) {
-        if (static_cast<int>(reported_.size()) == most) return;
+        if (static_cast<int>(reported_.size()) == most) {
+          // The rest of this word comes first in the next batch.
+          next_word_ = (next_word_ + words_ - 1) % words_;
+          return;
+        }
         const int fd = next_word_ * kSetWordBits + __builtin_ctzl(bits);
         reported_.push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
       }
@@ -128,12 +135,12 @@ class SelectBackend final : public Backend {
   }
 
   // Completes what was collected with one poll(2). Returns how much of it there is to tell.
-  int Complete(Ready* ready) {
+  int Complete(Ready* ready, bool is_guess) {
     const int count = PollUntil(reported_.data(), reported_.size(), Deadline(0));
     for (const pollfd& entry : reported_) {
       if (entry.revents != 0) {
         ready->Push(entry.fd, entry.revents);
-      } else if ((entry.events & POLLIN) == 0) {
+      } else if (!is_guess && (entry.events & POLLIN) == 0 && IsReadable(entry.fd)) {
         Mute(entry.fd);
       }
     }

@@ -41,7 +41,6 @@ struct GuestLoop::Guest {
   std::shared_ptr<Backend> backend;
   Ready ready;
   double* control = nullptr;
-  int failure = 0;  // what the last wait failed with, a negative errno
   bool is_stopped = false;
   napi_ref ready_reference = nullptr;
   napi_ref control_reference = nullptr;
@@ -146,29 +145,29 @@ bool GuestLoop::Turn() {
   const int bound_ms = uv_backend_timeout(loop_);
   double timeout_ms = bound_ms < 0 ? HUGE_VAL : bound_ms;
   for (const auto& guest : guests_) {
-    if (guest->is_stopped) continue;
-    const double turn_at = guest->control[kTurnAtMs];
+    if (guest->is_stopped) return true;
+    // A promise that ran behind `prepare` may have changed something again.
+    const double turn_at = guest->control[kHasChanges] != 0 ? 0 : guest->control[kTurnAtMs];
     if (turn_at < HUGE_VAL) {
       timeout_ms = std::min(timeout_ms, std::max(0.0, turn_at <= 0 ? 0 : turn_at - MonotonicMs()));
     }
   }
 
-  bool libuv_is_ready = false;
-  if (guests_.size() == 1) {
-    guests_[0]->failure = WaitForOne(guests_[0].get(), timeout_ms, &libuv_is_ready);
-  } else {
-    const int result = WaitForAll(timeout_ms, &libuv_is_ready);
-    for (const auto& guest : guests_) {
-      if (result < 0) guest->failure = result;
-    }
-  }
-
   // A callback may start another map, but guests are only removed by Sweep.
   const size_t count = guests_.size();
+  bool libuv_is_ready = false;
+  int failure = 0;
+  if (count > 1) {
+    failure = WaitForAll(timeout_ms, &libuv_is_ready);
+    timeout_ms = 0;
+  }
   for (size_t i = 0; i < count; i++) {
     Guest* guest = guests_[i].get();
     if (guest->is_stopped) continue;
-    const int argument = guest->failure < 0 ? guest->failure : guest->ready.count;
+    // Each looks for itself just before it is dispatched: what another map's callback has closed
+    // meanwhile is no event any more.
+    const int result = failure < 0 ? failure : WaitForOne(guest, timeout_ms, &libuv_is_ready);
+    const int argument = result < 0 ? result : guest->ready.count;
     if (argument == 0 && !guest->IsDue()) continue;
     if (!Call(guest, guest->dispatch, argument)) return false;
   }
@@ -201,8 +200,8 @@ int GuestLoop::WaitForOne(Guest* guest, double timeout_ms, bool* libuv_is_ready)
   return result;
 }
 
-// Several maps: one poll(2) waits for all that they wait for, then each looks for itself. (No epoll
-// instance may contain another map's, and the other two mechanisms have none.)
+// Several maps: one poll(2) waits for all that they wait for. (No epoll instance may contain
+// another map's, and the other two mechanisms have none.)
 int GuestLoop::WaitForAll(double timeout_ms, bool* libuv_is_ready) {
   watched_.assign(1, {uv_backend_fd(loop_), POLLIN, 0});
   for (const auto& guest : guests_) {
@@ -210,11 +209,8 @@ int GuestLoop::WaitForAll(double timeout_ms, bool* libuv_is_ready) {
     if (!guest->backend->Watch(&watched_)) timeout_ms = 0;
   }
   const int result = PollUntil(watched_.data(), watched_.size(), Deadline(timeout_ms));
-  if (result < 0) return result;
-  for (const auto& guest : guests_) {
-    if (!guest->is_stopped) guest->failure = WaitForOne(guest.get(), 0, libuv_is_ready);
-  }
-  return 0;
+  *libuv_is_ready = result > 0 && watched_[0].revents != 0;
+  return result;
 }
 
 // One callback scope a call, so that promises and process.nextTick run between batches.

@@ -21,7 +21,7 @@ namespace {
 struct Lookup {
   ~Lookup() {
     if (found != nullptr) freeaddrinfo(found);
-    close(wakeup_fd);
+    if (wakeup_fd >= 0) close(wakeup_fd);
   }
 
   void Run() {
@@ -31,6 +31,9 @@ struct Lookup {
     status = getaddrinfo(host.c_str(), nullptr, &hints, &found);
     is_done.store(true, std::memory_order_release);
     eventfd_write(wakeup_fd, 1);
+    // Not left to the destructor: under runSync libuv does not run, and that may be far away.
+    close(wakeup_fd);
+    wakeup_fd = -1;
   }
 
   std::string host;
@@ -66,14 +69,17 @@ class LookupWorker final : public Napi::AsyncWorker {
 
   LookupWorker(Napi::Env env, std::shared_ptr<Lookup> lookup)
       : Napi::AsyncWorker(env, "asynchia.Lookup"), lookup_(std::move(lookup)) {}
-  void Execute() override { lookup_->Run(); }
+  void Execute() override {
+    lookup_->Run();
+    lookup_.reset();
+  }
 
  private:
   std::shared_ptr<Lookup> lookup_;
 };
 
 // undefined until done, then packed addresses, or the code of the failure.
-Napi::Value Result(const Napi::Env env, const Lookup& lookup) {
+Napi::Value Result(const Napi::Env env, Lookup& lookup) {
   if (!lookup.is_done.load(std::memory_order_acquire)) return env.Undefined();
   if (lookup.status != 0) return Napi::String::New(env, CodeOf(lookup.status));
   Napi::Array addresses = Napi::Array::New(env);
@@ -81,6 +87,8 @@ Napi::Value Result(const Napi::Env env, const Lookup& lookup) {
   for (const addrinfo* entry = lookup.found; entry != nullptr; entry = entry->ai_next) {
     addresses.Set(count++, Napi::Value(env, PackedAddress(env, entry->ai_addr, entry->ai_addrlen)));
   }
+  freeaddrinfo(lookup.found);
+  lookup.found = nullptr;
   return addresses;
 }
 

@@ -170,6 +170,7 @@ export class BufferedWriteHandler extends IOHandler {
 
   /** All is sent after `end`: tells the peer, and waits for it to end too. */
   #finishOutput(): void {
+    if (this[state] & lingering) return;
     if (this[state] & connecting) {
       this.setWritable(true);
     } else if (!(this[state] & open) || this[state] & readEnded) {

@@ -79,15 +79,26 @@ export class LineHandler extends BufferedWriteHandler {
     const inner = this.socketMap[registry];
     // Pausing, ending and closing in a callback hold from the next line on.
     while ((this[state] & WANTS_LINES) === State.readable) {
-      const line = this.#buffer.next(this.#delimiter);
-      if ((line ?? this.#buffer).length > this.maxLineLength) this.#refuse();
+      const delimiter = this.#delimiter;
+      const line = this.#buffer.next(delimiter);
+      // The end of an unfinished line may be the beginning of its delimiter.
+      const length = line?.length ?? this.#buffer.length - delimiter.length + 1;
+      if (length > this.maxLineLength) {
+        this.#refuse();
+        return;
+      }
       if (line === undefined) return;
-      inner.settle(this, this.lineReceived(line));
+      try {
+        inner.settle(this, this.lineReceived(line));
+      } catch (error) {
+        // The lines behind it are told all the same.
+        inner.report(this, error);
+      }
     }
   }
 
   /** No way to know where the next line begins: the connection is of no use any more. */
-  #refuse(): never {
+  #refuse(): void {
     this.#buffer.clear();
     this.setReadable(false);
     this.socketMap.callSynchronized(() => {
@@ -96,7 +107,7 @@ export class LineHandler extends BufferedWriteHandler {
     const error = new RangeError(
       `a line is longer than maxLineLength (${this.maxLineLength} bytes); the connection is closed`,
     );
-    throw Object.assign(error, { code: 'ERR_LINE_TOO_LONG' });
+    this.socketMap[registry].report(this, Object.assign(error, { code: 'ERR_LINE_TOO_LONG' }));
   }
 }
 
