@@ -1,11 +1,11 @@
 /** AcceptHandler: listens, and accepts connections. */
 import type { Address, SocketAddress } from './address-types';
-import { packAddress } from './address';
+import { packAddress, unpackAddress } from './address';
 import { checkInteger } from './arguments';
 import { constants, Errno } from './constants';
 import { SystemError } from './errors';
 import type { Handled } from './handler';
-import { giveSocket, Handler, openSocket } from './handler';
+import { dropSocket, giveSocket, Handler, openSocket } from './handler';
 import { registry, release, socketOf, state, State } from './handler-state';
 import { Socket } from './socket';
 import type { Timer } from './timers';
@@ -20,7 +20,7 @@ const LAST_REST_SECONDS = 1;
 /** Listens on a socket and accepts connections. asynchia's `AcceptHandler`. */
 export class AcceptHandler extends Handler {
   /** Options that were set before there was a socket to set them on. */
-  #pendingOptions: number[] = [];
+  readonly #pendingOptions: number[] = [];
   #burst = 1;
   #lastTurn = 0;
   #rest: Timer | undefined = undefined;
@@ -42,14 +42,20 @@ export class AcceptHandler extends Handler {
    */
   bind(address: Address): void {
     if (this.closed) openSocket(this, 'bind');
-    const { family } = packAddress(address);
-    if (this[socketOf] === undefined) giveSocket(this, Socket.create(family));
+    const { family, packed } = packAddress(address);
+    const isOurs = this[socketOf] === undefined;
+    if (isOurs) giveSocket(this, Socket.create(family));
     const socket = openSocket(this, 'bind');
-    for (const option of this.#pendingOptions) {
-      socket.setsockopt(constants.SOL_SOCKET, option, true);
+    try {
+      for (const option of this.#pendingOptions) {
+        socket.setsockopt(constants.SOL_SOCKET, option, true);
+      }
+      socket.bind(unpackAddress(packed));
+    } catch (error) {
+      // Another address may be of another family.
+      if (isOurs) dropSocket(this);
+      throw error;
     }
-    this.#pendingOptions = [];
-    socket.bind(address);
   }
 
   /**

@@ -73,6 +73,10 @@ export function dispatchPending(handler: Handler, notifier: Notifier): void {
     lose(handler, notifier);
   } else if (handler[state] & connecting) {
     if (error !== undefined) failConnect(handler, notifier, error);
+  } else if (handler[state] & listening && error !== undefined) {
+    // It could not be watched, and so would be deaf in silence.
+    notifier.errorObj(handler, error);
+    closeHandler(handler);
   } else {
     dispatchEnding(handler, 0, notifier);
   }
@@ -96,8 +100,11 @@ export function lose(handler: Handler, notifier: Notifier): void {
   handler.socketMap[registry].delete(handler);
   handler[state] |= ending;
   handler[socketOf]?.detach();
-  notifier.errorObj(handler, error);
-  closeHandler(handler);
+  try {
+    notifier.errorObj(handler, error);
+  } finally {
+    closeHandler(handler);
+  }
 }
 
 function dispatchTransfers(handler: Handler, ready: number, notifier: Notifier): void {
@@ -200,8 +207,11 @@ function endRead(handler: Handler, ready: number, notifier: Notifier): void {
 function finish(handler: Handler, notifier: Notifier, error?: SystemError): void {
   handler[state] |= ending;
   // Where we have ended it ourselves, the peer's end is only what we were waiting for.
-  if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
-  closeHandler(handler);
+  try {
+    if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
+  } finally {
+    closeHandler(handler);
+  }
 }
 
 function finishConnect(handler: Handler, notifier: Notifier): void {
@@ -214,8 +224,11 @@ function finishConnect(handler: Handler, notifier: Notifier): void {
 
 function failConnect(handler: Handler, notifier: Notifier, error: SystemError): void {
   handler[state] |= ending;
-  notifier.connectFailedObj(handler, error);
-  closeHandler(handler);
+  try {
+    notifier.connectFailedObj(handler, error);
+  } finally {
+    closeHandler(handler);
+  }
 }
 
 /** Throws away what comes after we have ended the connection. */

@@ -10,7 +10,7 @@ import type { Notifier } from './notifier';
 import type { Backend } from './readiness';
 import type { SocketSurface } from './socket';
 
-const { dirty, failed, member } = State;
+const { dirty, failed, member, readEnded } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
@@ -60,7 +60,7 @@ export class HandlerTable implements Registry {
 
   expect(handler: Handler): void {
     this.#withoutDescriptor.add(handler);
-    handler[state] |= member;
+    this.#join(handler);
   }
 
   add(handler: Handler): void {
@@ -74,14 +74,13 @@ export class HandlerTable implements Registry {
       lose(holder, this.#notifier);
     }
     this.#withoutDescriptor.delete(handler);
-    handler[state] |= member;
     handler[watched] = fd;
     this.#handlers[fd] = handler;
     this.#since[fd] = this.turn;
     this.#masks[fd] = 0;
     this.#count++;
+    this.#join(handler);
     this.changed(handler);
-    if (handler[failure] !== undefined) this.endLater(handler);
   }
 
   delete(handler: Handler): void {
@@ -192,6 +191,12 @@ export class HandlerTable implements Registry {
     for (const handler of this.#handlers) {
       if (handler !== undefined) closeHandler(handler);
     }
+  }
+
+  /** One that was out of the map is told now of what it would have been told meanwhile. */
+  #join(handler: Handler): void {
+    handler[state] |= member;
+    if (handler[failure] !== undefined || handler[state] & readEnded) this.endLater(handler);
   }
 
   #tellBackend(handler: Handler): void {

@@ -102,7 +102,7 @@ export interface SocketMap {
   wakeup(): void;
   /**
    * Makes what another thread can wake this map with. `fn` is called in the turn that a wake-up
-   * brings, once for any number of them.
+   * brings (any waker's: look at what you share), as long as the map lives.
    */
   createWaker(fn?: () => void): Waker;
 

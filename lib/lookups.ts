@@ -11,19 +11,16 @@ interface Lookup {
 }
 
 export class Lookups {
-  readonly #makeWakeup: () => number;
-  /** Made when it is first needed. */
-  #wakeupFd = -1;
+  readonly #wakeupFd: () => number;
   #waiting: Lookup[] = [];
 
-  /** `makeWakeup` gives the eventfd(2) that is written when a look-up is done. */
-  constructor(makeWakeup: () => number) {
-    this.#makeWakeup = makeWakeup;
+  /** `wakeupFd` gives the eventfd(2) that is written when a look-up is done. */
+  constructor(wakeupFd: () => number) {
+    this.#wakeupFd = wakeupFd;
   }
 
   start(hostname: string, done: (result: LookupResult) => void): void {
-    if (this.#wakeupFd < 0) this.#wakeupFd = this.#makeWakeup();
-    const result = binding.resolve(hostname, this.#wakeupFd);
+    const result = binding.resolve(hostname, this.#wakeupFd());
     if (typeof result === 'number') throw new SystemError('dup', result);
     this.#waiting.push({ result, done });
   }
@@ -41,6 +38,5 @@ export class Lookups {
 
   clear(): void {
     this.#waiting = [];
-    this.#wakeupFd = -1;
   }
 }

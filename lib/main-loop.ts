@@ -22,7 +22,9 @@ export class MainLoop {
   readonly #backend: NativeBackend;
   readonly #notifier: Notifier;
   readonly #timers = new TimerQueue();
-  readonly #lookups = new Lookups(() => this.watchWakeup(() => this.#lookups.check()));
+  readonly #lookups = new Lookups(() => this.#wakeupFd());
+  /** What wake-ups from other threads call. */
+  readonly #wakeListeners = new Set<() => void>();
   readonly #ready = new Int32Array(2 * BATCH);
   readonly #control = new Float64Array(Control.fields);
   #calls: (() => void)[] = [];
@@ -31,6 +33,8 @@ export class MainLoop {
   #isWoken = false;
   /** The loop's own descriptors, and what makes each no longer ready. */
   readonly #own = new Map<number, () => void>();
+  /** An eventfd(2), made when another thread or a look-up first needs it. */
+  #wakeup = -1;
   /** Tells a thread that blocks here that it is to be terminated. */
   #interrupt = -1;
   /** While Node's loop does the waiting. */
@@ -107,13 +111,10 @@ export class MainLoop {
     this.#lookups.start(hostname, done);
   }
 
-  /** Makes an eventfd(2) that wakes this loop; `fn` is called in the turn that brings. */
-  watchWakeup(fn: () => void): number {
-    const fd = checked('eventfd', binding.createWakeup());
-    this.#watch(fd, () => {
-      binding.drainWakeup(fd);
-      fn();
-    });
+  /** A descriptor for another thread to wake this loop with; `fn` is called in the turn it brings. */
+  addWakeup(fn: () => void): number {
+    const fd = checked('dup', binding.duplicate(this.#wakeupFd()));
+    this.#wakeListeners.add(fn);
     return fd;
   }
 
@@ -232,19 +233,31 @@ export class MainLoop {
     }
   }
 
+  #wakeupFd(): number {
+    if (this.#wakeup < 0) {
+      this.#wakeup = this.#watch('eventfd', binding.createWakeup(), () => {
+        binding.drainWakeup(this.#wakeup);
+        this.#lookups.check();
+        for (const fn of this.#wakeListeners) this.#guard(fn);
+      });
+    }
+    return this.#wakeup;
+  }
+
   /** Has to be told to a worker that blocks here: libuv's loop, which is told, does not run. */
   #watchInterrupt(): void {
     if (isMainThread || this.#interrupt >= 0) return;
-    this.#interrupt = checked('epoll_create1', binding.createInterrupt());
-    this.#watch(this.#interrupt, () => {
+    this.#interrupt = this.#watch('epoll_create1', binding.createInterrupt(), () => {
       binding.drainInterrupt(this.#interrupt);
     });
   }
 
-  #watch(fd: number, drain: () => void): void {
+  #watch(syscall: string, fd: number, drain: () => void): number {
+    checked(syscall, fd);
     const result = this.#backend.add(fd, POLLIN);
     if (result < 0) binding.close(fd);
     checked(`${this.#backend.name} registration`, result);
     this.#own.set(fd, drain);
+    return fd;
   }
 }

@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 import os from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 
 import { checkInteger, checkSeconds, MAX_INT32, typeError } from './arguments';
 import { binding } from './binding';
@@ -52,9 +53,19 @@ function numberOf(name: string, descriptor: unknown): number {
   return fd;
 }
 
-function milliseconds(seconds: number): number {
+/** How long a worker waits at a time: one that is terminated ends when it is back in JavaScript. */
+const SLICE_MS = 500;
+
+/** Waits by `call`, which is given milliseconds, until it brings something or `seconds` are over. */
+function waitBy(seconds: number, call: (timeoutMs: number) => number): number {
   checkSeconds('seconds', seconds, true);
-  return seconds * 1000;
+  if (isMainThread) return call(seconds * 1000);
+  const endMs = binding.monotonicMs() + seconds * 1000;
+  for (;;) {
+    const leftMs = Math.max(0, endMs - binding.monotonicMs());
+    const result = call(Math.min(leftMs, SLICE_MS));
+    if (result !== 0 || leftMs <= SLICE_MS) return result;
+  }
 }
 
 /**
@@ -69,12 +80,16 @@ export function select<R extends Descriptor, W extends Descriptor, X extends Des
   except: readonly X[],
   seconds = Infinity,
 ): [readable: R[], writable: W[], exceptional: X[]] {
-  const sets = Object.entries({ read, write, except }).map(([name, list]) => {
+  const wanted = Object.entries({ read, write, except }).map(([name, list]) => {
     if (!Array.isArray(list)) throw typeError(name, list, 'an array of descriptors');
     return Int32Array.from(list, (descriptor: unknown) => numberOf(name, descriptor));
+  }) as [Int32Array, Int32Array, Int32Array];
+  let [reads, writes, excepts] = wanted;
+  const count = waitBy(seconds, (timeoutMs) => {
+    [reads, writes, excepts] = [wanted[0].slice(), wanted[1].slice(), wanted[2].slice()];
+    return binding.select(reads, writes, excepts, timeoutMs);
   });
-  const [reads, writes, excepts] = sets as [Int32Array, Int32Array, Int32Array];
-  checked('select', binding.select(reads, writes, excepts, milliseconds(seconds)));
+  checked('select', count);
   // What is not ready comes back as -1.
   return [
     read.filter((_, i) => reads[i] !== -1),
@@ -132,8 +147,13 @@ export class Poll implements ReadinessObject {
   /** Waits at most `seconds` (omitted: without end); an empty list where the time went by. */
   poll(seconds = Infinity): ReadyDescriptor[] {
     this.#assertOpen('poll');
-    const pairs = Int32Array.from([...this.#masks].flat());
-    checked('poll', binding.poll(pairs, milliseconds(seconds)));
+    const wanted = Int32Array.from([...this.#masks].flat());
+    let pairs = wanted;
+    const count = waitBy(seconds, (timeoutMs) => {
+      pairs = wanted.slice();
+      return binding.poll(pairs, timeoutMs);
+    });
+    checked('poll', count);
     return readyIn(pairs, pairs.length / 2);
   }
 
@@ -197,7 +217,7 @@ export class Epoll implements ReadinessObject {
     this.#assertOpen('poll');
     checkInteger('maxEvents', maxEvents, 1, 65536);
     const pairs = new Int32Array(2 * maxEvents);
-    const count = binding.epollWait(this.#fd, pairs, milliseconds(seconds));
+    const count = waitBy(seconds, (timeoutMs) => binding.epollWait(this.#fd, pairs, timeoutMs));
     return readyIn(pairs, checked('epoll_wait', count));
   }
 

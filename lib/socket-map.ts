@@ -1,7 +1,6 @@
 /** The socket maps' common face. */
 import { checkFunction, checkOptions, checkSeconds, typeError } from './arguments';
-import { binding } from './binding';
-import { checked, SocketMapClosedError } from './errors';
+import { SocketMapClosedError } from './errors';
 import type { SocketMap } from './handler';
 import { Handler } from './handler';
 import { registry, state, State } from './handler-state';
@@ -111,9 +110,7 @@ export abstract class BaseSocketMap implements SocketMap {
   createWaker(fn: () => void = () => undefined): Waker {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return new Waker({
-      descriptor: checked('dup', binding.duplicate(this.#loop.watchWakeup(fn))),
-    });
+    return new Waker({ descriptor: this.#loop.addWakeup(fn) });
   }
 
   isEmpty(): boolean {

@@ -137,6 +137,7 @@ class SelectBackend final : public Backend {
   // Completes what was collected with one poll(2). Returns how much of it there is to tell.
   int Complete(Ready* ready, bool is_guess) {
     const int count = PollUntil(reported_.data(), reported_.size(), Deadline(0));
+    if (count < 0) return count;
     for (const pollfd& entry : reported_) {
       if (entry.revents != 0) {
         ready->Push(entry.fd, entry.revents);

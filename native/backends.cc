@@ -112,11 +112,12 @@ void Bind(napi_env env, napi_value object, const char* name, napi_callback funct
 napi_value CreateBackend(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   char name[8] = {};
-  if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, nullptr) != napi_ok) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok) {
     arguments.Expected("the name of a backend");
     return nullptr;
   }
-  const std::string wanted(name);
+  const std::string wanted(name, length);
   errno = EINVAL;
   std::shared_ptr<Backend> backend;
   if (wanted == "select") backend = MakeSelectBackend();

@@ -95,14 +95,15 @@ Napi::Value Result(const Napi::Env env, Lookup& lookup) {
 // (host, eventfd) -> a function that tells the result.
 Napi::Value Resolve(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!info[0].IsString() || !info[1].IsNumber()) {
+  const double wakeup = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+  if (!info[0].IsString() || !(wakeup >= 0 && wakeup <= INT32_MAX)) {
     Napi::TypeError::New(env, "resolve: expected a host and a descriptor")
         .ThrowAsJavaScriptException();
     return env.Undefined();
   }
   auto lookup = std::make_shared<Lookup>();
   lookup->host = info[0].As<Napi::String>().Utf8Value();
-  lookup->wakeup_fd = fcntl(info[1].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
+  lookup->wakeup_fd = fcntl(static_cast<int>(wakeup), F_DUPFD_CLOEXEC, 0);
   if (lookup->wakeup_fd < 0) return Napi::Number::New(env, -errno);
   LookupWorker::Start(env, lookup);
   return Napi::Function::New(

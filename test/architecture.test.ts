@@ -16,7 +16,7 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'sockets', files: ['socket', 'waker', 'lookups'] },
   { layer: 'handlers', files: ['handler-state', 'handler'] },
   { layer: 'notifier', files: ['notifier'] },
-  { layer: 'maps', files: ['dispatch', 'handler-table', 'socket-map'] },
+  { layer: 'maps', files: ['dispatch', 'handler-table', 'main-loop', 'socket-map'] },
   { layer: 'map classes', files: ['maps/available', 'maps/select', 'maps/poll', 'maps/epoll'] },
   { layer: 'choice of a map', files: ['maps/default', 'maps/index'] },
   { layer: 'kinds of handlers', files: ['io-handler', 'acceptor', 'server'] },

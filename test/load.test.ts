@@ -4,6 +4,9 @@ import { candidates, EpollSocketMap, PollSocketMap } from '../lib/maps';
 import { BufferedWriteHandler } from '../lib/protocols';
 import { python } from './support/peers';
 
+/** So much takes its time on a busy machine. */
+const PATIENCE_MS = 55_000;
+
 /** Echoes, and stops reading while its peer does. */
 class Echo extends BufferedWriteHandler {
   static buffered = 0;
@@ -59,7 +62,7 @@ test.each(candidates.filter((map) => map.available).map((map) => [map.backend, m
     const running = map.run();
     Echo.buffered = 0;
     const reader = python(SLOW_READER, serve(map));
-    await reader.says(`${64 << 20} True`);
+    await reader.says(`${64 << 20} True`, PATIENCE_MS);
     // Backpressure held: what it did not read waited in its own socket, not here.
     expect(Echo.buffered).toBeLessThanOrEqual(2 * 65536);
     map.close();
@@ -93,7 +96,7 @@ test.each([
     const map = new mapClass();
     const running = map.run();
     const peers = python(MANY_CONNECTIONS, serve(map), 19_000);
-    await peers.says('19000 True');
+    await peers.says('19000 True', PATIENCE_MS);
     map.close();
     peers.endInput();
     await peers.ends();

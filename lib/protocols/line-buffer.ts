@@ -64,8 +64,7 @@ export class LineBuffer {
   #find(delimiter: Buffer): number {
     if (delimiter !== this.#delimiter) this.#scanned = this.#start;
     this.#delimiter = delimiter;
-    const found = this.#bytes.indexOf(delimiter, this.#scanned);
-    return found >= 0 && found + delimiter.length <= this.#end ? found : -1;
+    return this.#bytes.subarray(0, this.#end).indexOf(delimiter, this.#scanned);
   }
 
   /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */

@@ -65,10 +65,10 @@ export class OutputQueue {
 
   /** Sends what one system call takes. Returns how much that was; 0 where it would block. */
   sendTo(socket: SocketSurface): number {
-    const [first, ...others] = this.#blocks;
+    const first = this.#blocks[0];
     if (first === undefined || this.length === 0) return 0;
     const count =
-      others.length === 0
+      this.#blocks.length === 1
         ? socket.send(first, this.#start, this.#end - this.#start)
         : socket.sendMany(this.#parts(), this.#start);
     if (count === WOULD_BLOCK) return 0;

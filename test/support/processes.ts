@@ -33,10 +33,11 @@ export class Program {
   }
 
   /** Waits until it has written `text` to its standard output. */
-  async says(text: string): Promise<void> {
+  async says(text: string, patienceMs?: number): Promise<void> {
     await until(
       () => this.stdout.includes(text) || this.status !== null,
-      `'${text}' from a program that wrote: ${this.stdout}${this.stderr}`,
+      () => `'${text}' from a program that wrote: ${this.stdout}${this.stderr}`,
+      patienceMs,
     );
     if (!this.stdout.includes(text)) {
       throw new Error(
@@ -47,7 +48,10 @@ export class Program {
 
   /** Waits until it has ended and returns its status. */
   async ends(): Promise<number | string> {
-    await until(() => this.status !== null, `the end of a program that wrote: ${this.stdout}`);
+    await until(
+      () => this.status !== null,
+      () => `the end of a program that wrote: ${this.stdout}${this.stderr}`,
+    );
     return this.status ?? 'unknown';
   }
 

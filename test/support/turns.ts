@@ -2,7 +2,7 @@
 import type { SocketMap } from '../../lib';
 
 /** Far longer than anything here takes on a busy machine; only a failing test waits for it. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
 /** Polls `map` until `isDone`; fails, saying what was waited for, if it never is. */
 export function turnUntil(map: SocketMap, isDone: () => boolean, what: string): void {
@@ -14,10 +14,16 @@ export function turnUntil(map: SocketMap, isDone: () => boolean, what: string): 
 }
 
 /** Lets Node's own loop turn until `isDone`: for maps that are running, and for peers of node:net. */
-export async function until(isDone: () => boolean, what: string): Promise<void> {
-  const giveUpAt = performance.now() + PATIENCE_MS;
+export async function until(
+  isDone: () => boolean,
+  what: string | (() => string),
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs;
   while (!isDone()) {
-    if (performance.now() > giveUpAt) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > giveUpAt) {
+      throw new Error(`waited in vain for ${typeof what === 'string' ? what : what()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
