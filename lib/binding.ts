@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import type { SocketAddress } from './address-types';
+import type { SocketAddress } from './sockets/address-types';
 import type { Backend } from './readiness';
 
 /** A backend that can also wait inside Node's own loop. */

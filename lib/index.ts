@@ -4,19 +4,19 @@
  *
  * @packageDocumentation
  */
-export { AcceptHandler } from './acceptor';
-export type { Address, InetAddress, SocketAddress, UnixAddress } from './address-types';
+export { AcceptHandler } from './handlers/acceptor';
+export type { Address, InetAddress, SocketAddress, UnixAddress } from './sockets/address-types';
 export type { Data } from './arguments';
-export type { ConstantName } from './constants';
-export { constants, WOULD_BLOCK } from './constants';
+export type { ConstantName } from './sockets/constants';
+export { constants, WOULD_BLOCK } from './sockets/constants';
 export { SocketMapClosedError, SystemError } from './errors';
-export type { Handled, SocketMap } from './handler';
-export { Handler } from './handler';
-export { IOHandler } from './io-handler';
+export type { Handled, SocketMap } from './handlers/handler';
+export { Handler } from './handlers/handler';
+export { IOHandler } from './handlers/io-handler';
 export { Notifier } from './notifier';
-export type { HandlerClass } from './server';
-export { Server } from './server';
-export type { Accepted, SocketRole, SocketSurface } from './socket';
-export { Socket, socketpair } from './socket';
+export type { HandlerClass } from './handlers/server';
+export { Server } from './handlers/server';
+export type { Accepted, SocketRole, SocketSurface } from './sockets/socket';
+export { Socket, socketpair } from './sockets/socket';
 export type { Timer } from './timers';
-export { Waker } from './waker';
+export { Waker } from './sockets/waker';

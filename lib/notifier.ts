@@ -1,8 +1,8 @@
 /** The notifier: between a map, which finds out what is pending, and the handlers. */
 import { typeError } from './arguments';
 import type { SystemError } from './errors';
-import { Handler, type Handled } from './handler';
-import { flush, registry } from './handler-state';
+import { Handler, type Handled } from './handlers/handler';
+import { flush, registry } from './handlers/handler-state';
 
 /**
  * Calls a handler's `handle*` methods and takes care of what they throw. A subclass can stand

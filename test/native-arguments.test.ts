@@ -6,7 +6,7 @@ import fc from 'fast-check';
 
 import { socketpair } from '../lib';
 import { binding, type NativeBackend } from '../lib/binding';
-import { slab } from '../lib/slab';
+import { slab } from '../lib/sockets/slab';
 import { NOT_OPEN } from './support/descriptors';
 import { hostileArguments, type Place, unwrap } from './support/hostile';
 

@@ -1,5 +1,5 @@
-import type { SocketMapOptions } from '../socket-map';
-import { BaseSocketMap } from '../socket-map';
+import type { SocketMapOptions } from '../loop/socket-map';
+import { BaseSocketMap } from '../loop/socket-map';
 
 import { isAvailable } from './available';
 

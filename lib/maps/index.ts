@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export type { SocketMapOptions } from '../socket-map';
+export type { SocketMapOptions } from '../loop/socket-map';
 export { candidates, DefaultSocketMap, type SocketMapClass } from './default';
 export { EpollSocketMap } from './epoll';
 export { PollSocketMap } from './poll';

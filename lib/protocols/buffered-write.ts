@@ -1,10 +1,10 @@
 import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
-import { constants } from '../constants';
-import type { Handled } from '../handler';
-import { closeHandler, openSocket } from '../handler';
-import { flush, hasUnsent, registry, release, state, State } from '../handler-state';
-import { failTransfer, IOHandler } from '../io-handler';
+import { constants } from '../sockets/constants';
+import type { Handled } from '../handlers/handler';
+import { closeHandler, openSocket } from '../handlers/handler';
+import { flush, hasUnsent, registry, release, state, State } from '../handlers/handler-state';
+import { failTransfer, IOHandler } from '../handlers/io-handler';
 import type { Timer } from '../timers';
 
 import { OutputQueue } from './output-queue';

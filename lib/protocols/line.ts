@@ -1,8 +1,8 @@
 import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
-import type { Handled } from '../handler';
-import { closeHandler } from '../handler';
-import { hasUntold, registry, state, State } from '../handler-state';
+import type { Handled } from '../handlers/handler';
+import { closeHandler } from '../handlers/handler';
+import { hasUntold, registry, state, State } from '../handlers/handler-state';
 
 import { BufferedWriteHandler } from './buffered-write';
 import { LineBuffer } from './line-buffer';

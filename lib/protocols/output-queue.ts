@@ -1,6 +1,6 @@
 /** Bytes that wait to be sent: copied, so that whoever handed them in may use the memory again. */
-import { WOULD_BLOCK } from '../constants';
-import type { SocketSurface } from '../socket';
+import { WOULD_BLOCK } from '../sockets/constants';
+import type { SocketSurface } from '../sockets/socket';
 
 const BLOCK_BYTES = 16 * 1024;
 /** Empty queues that are kept, with a block each, for the next handler that needs one. */

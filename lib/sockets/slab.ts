@@ -4,7 +4,7 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
-import { binding } from './binding';
+import { binding } from '../binding';
 
 const SLAB_BYTES = 128 * 1024;
 /** Reads larger than this are cut short: what is left is there for the next one. */

@@ -1,14 +1,14 @@
 /** The handlers of a map, by descriptor, and what the backend has been told of them. */
-import { Errno } from './constants';
+import { Errno } from '../sockets/constants';
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
-import { SystemError } from './errors';
-import type { Handled, Handler, Registry } from './handler';
-import { closeHandler } from './handler';
-import { failure, socketOf, state, State, watched } from './handler-state';
-import type { LookupResult } from './lookups';
-import type { Notifier } from './notifier';
-import type { Backend } from './readiness';
-import type { SocketSurface } from './socket';
+import { SystemError } from '../errors';
+import type { Handled, Handler, Registry } from '../handlers/handler';
+import { closeHandler } from '../handlers/handler';
+import { failure, socketOf, state, State, watched } from '../handlers/handler-state';
+import type { LookupResult } from '../sockets/lookups';
+import type { Notifier } from '../notifier';
+import type { Backend } from '../readiness';
+import type { SocketSurface } from '../sockets/socket';
 
 const { dirty, failed, member, readEnded } = State;
 

@@ -1,17 +1,17 @@
 /** The main loop: the one that dispatches, whatever the backend. */
 import { isMainThread } from 'node:worker_threads';
 
-import type { NativeBackend } from './binding';
-import { binding, Control } from './binding';
+import type { NativeBackend } from '../binding';
+import { binding, Control } from '../binding';
 import { dispatch } from './dispatch';
-import { checked, SystemError } from './errors';
+import { checked, SystemError } from '../errors';
 import { HandlerTable } from './handler-table';
-import type { LookupResult } from './lookups';
-import { Lookups } from './lookups';
-import type { Notifier } from './notifier';
-import { POLLIN } from './readiness';
-import type { Timer } from './timers';
-import { TimerQueue } from './timers';
+import type { LookupResult } from '../sockets/lookups';
+import { Lookups } from '../sockets/lookups';
+import type { Notifier } from '../notifier';
+import { POLLIN } from '../readiness';
+import type { Timer } from '../timers';
+import { TimerQueue } from '../timers';
 
 /** How many ready descriptors a turn takes from the backend at most; the rest come in the next. */
 const BATCH = 1024;

@@ -1,7 +1,7 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
-import { checkInteger, typeError } from './arguments';
-import { Errno } from './constants';
-import { closedError, SocketMapClosedError, SystemError } from './errors';
+import { checkInteger, typeError } from '../arguments';
+import { Errno } from '../sockets/constants';
+import { closedError, SocketMapClosedError, SystemError } from '../errors';
 import {
   failure,
   flush,
@@ -15,10 +15,10 @@ import {
   State,
   watched,
 } from './handler-state';
-import type { LookupResult } from './lookups';
-import type { Socket, SocketSurface } from './socket';
-import type { Timer } from './timers';
-import type { Waker } from './waker';
+import type { LookupResult } from '../sockets/lookups';
+import type { Socket, SocketSurface } from '../sockets/socket';
+import type { Timer } from '../timers';
+import type { Waker } from '../sockets/waker';
 
 /** What the inner side of a map does for its handlers. */
 export interface Registry {

@@ -5,9 +5,9 @@
  * A stream's end is told after all the bytes before it, whatever order the kernel reports them in.
  * The kernel only hints at it (`ENDING`), and only then is the socket asked what is unread.
  */
-import { constants, Errno, WOULD_BLOCK } from './constants';
-import { SystemError } from './errors';
-import { closeHandler, Handler } from './handler';
+import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
+import { SystemError } from '../errors';
+import { closeHandler, Handler } from '../handlers/handler';
 import {
   failure,
   hasUnsent,
@@ -17,8 +17,8 @@ import {
   socketOf,
   state,
   State,
-} from './handler-state';
-import type { Notifier } from './notifier';
+} from '../handlers/handler-state';
+import type { Notifier } from '../notifier';
 import {
   ENDING,
   POLLERR,
@@ -28,7 +28,7 @@ import {
   POLLOUT,
   POLLPRI,
   POLLRDHUP,
-} from './readiness';
+} from '../readiness';
 
 const { connecting, ended, ending, failed, hungUp, lingering, listening, member, open, parked } =
   State;

@@ -1,15 +1,15 @@
 /** The socket maps' common face. */
-import { checkFunction, checkOptions, checkSeconds, typeError } from './arguments';
-import { SocketMapClosedError } from './errors';
-import type { SocketMap } from './handler';
-import { Handler } from './handler';
-import { registry, state, State } from './handler-state';
+import { checkFunction, checkOptions, checkSeconds, typeError } from '../arguments';
+import { SocketMapClosedError } from '../errors';
+import type { SocketMap } from '../handlers/handler';
+import { Handler } from '../handlers/handler';
+import { registry, state, State } from '../handlers/handler-state';
 import type { HandlerTable } from './handler-table';
 import { MainLoop } from './main-loop';
-import type { Notifier } from './notifier';
-import { notifierFrom } from './notifier';
-import type { Timer } from './timers';
-import { Waker } from './waker';
+import type { Notifier } from '../notifier';
+import { notifierFrom } from '../notifier';
+import type { Timer } from '../timers';
+import { Waker } from '../sockets/waker';
 
 /** How a map is made. */
 export interface SocketMapOptions {

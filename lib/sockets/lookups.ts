@@ -1,6 +1,6 @@
 /** Host names on their way to being resolved, off the loop. */
-import { binding } from './binding';
-import { SystemError } from './errors';
+import { binding } from '../binding';
+import { SystemError } from '../errors';
 
 /** What a look-up comes to: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;
