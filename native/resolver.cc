@@ -96,7 +96,8 @@ Napi::Value Result(const Napi::Env env, Lookup& lookup) {
 Napi::Value Resolve(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const double wakeup = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
-  if (!info[0].IsString() || !(wakeup >= 0 && wakeup <= INT32_MAX)) {
+  if (!info[0].IsString() || !(wakeup >= 0 && wakeup <= INT32_MAX) ||
+      wakeup != static_cast<int>(wakeup)) {
     Napi::TypeError::New(env, "resolve: expected a host and a descriptor")
         .ThrowAsJavaScriptException();
     return env.Undefined();
