@@ -1,0 +1,142 @@
+/** The command line: `asynchia bench …`. */
+import { writeFileSync } from 'node:fs';
+
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+import type { BenchOptions } from './bench';
+import { Bench } from './bench';
+import { packageVersion } from './package';
+import { makeProgress } from './progress';
+import { drawReport } from './report/table';
+import type { Report, ScenarioName } from './run';
+import { makeReport, runTrials, SCENARIOS } from './run';
+
+/** What commander makes of the options. */
+interface Given {
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly warmup?: number;
+  readonly json?: string | true;
+  readonly html?: string | true;
+  readonly only?: string[];
+  readonly connections?: number[];
+  readonly size?: number[];
+  readonly pipeline?: number[];
+  readonly rate?: number;
+  readonly quick?: true;
+  readonly full?: true;
+}
+
+const ABOUT: Readonly<Record<ScenarioName, string>> = {
+  backends:
+    'What a turn costs by the number of descriptors watched, on select, poll and epoll, ' +
+    'against libevent on the same: pairs of sockets, ten of them active, a hundred chained writes.',
+  echo:
+    'Messages back and forth on open connections: rate, latency and CPU per message of every map, ' +
+    'of C, libevent, node:net, and Bun and Deno where they are installed.',
+  churn: 'Connect, one exchange, close: connections per second, and the CPU of each.',
+  idle: 'Memory of a connection that does nothing, at 15,000 of them, and what one active among them costs.',
+  timers: 'A million timers armed, cancelled and fired, against setTimeout.',
+};
+
+const EXAMPLES = `
+Examples:
+  asynchia bench echo --only asynchia-epoll,node-net --rounds 11
+  asynchia bench echo --connections 1,50,1000 --size 64 --pipeline 1,16 --html
+  asynchia bench echo --rate 50000          # open loop: latency at a fixed rate
+  asynchia bench backends --html backends.html
+  asynchia bench all --quick                # does it work here?
+
+The measured program and its load run on a core each, pinned with taskset. The load generator and
+the servers in C are built when they are first needed: that takes a C compiler and make, and for
+libevent its headers (Debian: libevent-dev). Rounds are interleaved, and ratios taken pair by pair,
+so that a machine that is busy now and then disturbs all alike. User CPU is sampled by the kernel's
+clock ticks: trust it from runs of several seconds.`;
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+function whole(text: string): number {
+  if (!Number.isInteger(positive(text))) {
+    throw new InvalidArgumentError('It must be a whole number.');
+  }
+  return Number(text);
+}
+
+const numbers = (text: string): number[] => text.split(',').map(whole);
+const names = (text: string): string[] => text.split(',');
+
+function withOptions(command: Command): Command {
+  const add = (flags: string, about: string, parse: (text: string) => unknown): void => {
+    command.addOption(new Option(flags, about).argParser(parse));
+  };
+  add('-r, --rounds <n>', 'how often each is measured, in turn (default: 5)', whole);
+  add('-s, --seconds <s>', 'how long each time (default: 2)', positive);
+  add('--warmup <s>', 'how long it runs before that (default: 0.5)', positive);
+  add('--only <names>', 'whom to measure, such as asynchia-epoll,node-net', names);
+  add('--connections <n>', 'how many at a time; several, apart by commas, for echo', numbers);
+  add('--size <bytes>', 'of a message; several for echo', numbers);
+  add('--pipeline <n>', 'messages outstanding on each connection (echo); several', numbers);
+  add('--rate <n>', 'open loop: so many messages a second, at fixed times (echo)', whole);
+  return command
+    .option('--full', 'every size, not only a sensible few')
+    .option('--quick', 'tiny: does it work? The figures mean nothing')
+    .option('--json [file]', 'JSON to the file, or in place of the table')
+    .option('--html [file]', 'a report with plots (default: asynchia-bench.html)');
+}
+
+function optionsFrom(given: Given): BenchOptions {
+  const quick = given.quick === true;
+  return {
+    rounds: given.rounds ?? (quick ? 1 : 5),
+    seconds: given.seconds ?? (quick ? 0.1 : 2),
+    warmup: given.warmup ?? (quick ? 0.05 : 0.5),
+    quick,
+    full: given.full === true,
+    only: given.only ?? [],
+    connections: given.connections ?? [],
+    sizes: given.size ?? [],
+    pipelines: given.pipeline ?? [],
+    rate: given.rate,
+  };
+}
+
+async function run(scenarios: readonly ScenarioName[], given: Given): Promise<void> {
+  const bench = await Bench.prepare(optionsFrom(given));
+  const trials = scenarios.flatMap((name) => SCENARIOS[name](bench));
+  const results = await runTrials(bench, trials, makeProgress());
+  const report = makeReport(bench, results);
+  tell(report, given);
+}
+
+function tell(report: Report, given: Given): void {
+  if (typeof given.json === 'string') writeFileSync(given.json, JSON.stringify(report, null, 2));
+  process.stdout.write(
+    given.json === true ? `${JSON.stringify(report)}\n` : drawReport(report) + '\n',
+  );
+}
+
+const program = new Command('asynchia')
+  .description('asynchia: real select, poll and epoll for Node.js. This command measures them.')
+  .version(packageVersion);
+const bench = program
+  .command('bench')
+  .description('Measure the maps and their peers on this machine.')
+  .addHelpText('after', EXAMPLES);
+const all = Object.keys(SCENARIOS) as ScenarioName[];
+for (const name of all) {
+  withOptions(bench.command(name).description(ABOUT[name])).action((given: Given) =>
+    run([name], given),
+  );
+}
+withOptions(bench.command('all').description('All of these, one after the other.')).action(
+  (given: Given) => run(all, given),
+);
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
