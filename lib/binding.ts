@@ -59,9 +59,11 @@ interface Binding {
   readonly constants: Readonly<Record<string, number>>;
 
   useSlab(slab: Uint8Array): void;
-  recvSlab(fd: number, offset: number, length: number, flags: number): number;
+  recvSlab(fd: number, offset: number, length: number): number;
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
+  recvWhole(fd: number, bytes: Uint8Array): number;
+  sendWhole(fd: number, bytes: Uint8Array): number;
   sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number;
   unread(fd: number): number;
 

@@ -65,8 +65,7 @@ class Arguments {
   bool ByteArray(size_t index, Bytes* out) const {
     napi_typedarray_type type = napi_int8_array;
     void* data = nullptr;
-    if (IsTypedArray(index) &&
-        napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
+    if (napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
                                  nullptr) == napi_ok &&
         type == napi_uint8_array) {
       out->data = static_cast<uint8_t*>(data);
@@ -78,8 +77,7 @@ class Arguments {
   bool Int32Array(size_t index, Integers* out) const {
     napi_typedarray_type type = napi_int8_array;
     void* data = nullptr;
-    if (IsTypedArray(index) &&
-        napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
+    if (napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
                                  nullptr) == napi_ok &&
         type == napi_int32_array) {
       out->data = static_cast<int32_t*>(data);
@@ -92,11 +90,6 @@ class Arguments {
     napi_valuetype type = napi_undefined;
     if (napi_typeof(env_, values_[index], &type) == napi_ok && type == napi_function) return true;
     return Expected("a function");
-  }
-
-  bool IsTypedArray(size_t index) const {
-    bool is_typed_array = false;
-    return napi_is_typedarray(env_, values_[index], &is_typed_array) == napi_ok && is_typed_array;
   }
 
   bool Expected(const char* what) const {

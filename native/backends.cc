@@ -76,8 +76,7 @@ napi_value JoinLoop(napi_env env, napi_callback_info info) {
   size_t length = 0;
   Integers ready;
   if (!arguments.Int32Array(0, &ready)) return nullptr;
-  if (!arguments.IsTypedArray(1) ||
-      napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr) !=
+  if (napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr) !=
           napi_ok ||
       type != napi_float64_array || length < kControlFields || ready.length < 2) {
     arguments.Expected("room for a pair, and a Float64Array for what the map tells the loop");

@@ -24,24 +24,31 @@ int Retry(Call call) {
   }
 }
 
-int Receive(int fd, uint8_t* data, int length, int flags) {
-  return Retry([&] { return recv(fd, data, static_cast<size_t>(length), flags | MSG_DONTWAIT); });
+// The kernel transfers no more in one call (MAX_RW_COUNT), and an integer can tell no more.
+constexpr size_t kMostBytes = INT32_MAX & ~4095;
+
+int Receive(int fd, uint8_t* data, size_t length, int flags) {
+  length = std::min(length, kMostBytes);
+  return Retry([&] { return recv(fd, data, length, flags | MSG_DONTWAIT); });
 }
 
-// (fd, offset, length, flags): into the slab that useSlab named.
+int Transmit(int fd, const uint8_t* data, size_t length, int flags) {
+  length = std::min(length, kMostBytes);
+  return Retry([&] { return send(fd, data, length, flags | MSG_NOSIGNAL | MSG_DONTWAIT); });
+}
+
+// (fd, offset, length): into the slab that useSlab named.
 napi_value RecvSlab(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   int offset = 0;
   int length = 0;
-  int flags = 0;
-  if (!arguments.Int(0, &fd) || !arguments.Int(1, &offset) || !arguments.Int(2, &length) ||
-      !arguments.Int(3, &flags)) {
+  if (!arguments.Int(0, &fd) || !arguments.Int(1, &offset) || !arguments.Int(2, &length)) {
     return nullptr;
   }
   const Bytes& slab = arguments.Data<Environment>()->slab;
   if (!slab.Holds(offset, length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Receive(fd, slab.data + offset, length, flags));
+  return arguments.Return(Receive(fd, slab.data + offset, static_cast<size_t>(length), 0));
 }
 
 struct Range {
@@ -63,8 +70,8 @@ napi_value Recv(napi_env env, napi_callback_info info) {
   Range range;
   if (!range.Read(arguments)) return nullptr;
   if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
-  return arguments.Return(
-      Receive(range.fd, range.bytes.data + range.offset, range.length, range.flags));
+  return arguments.Return(Receive(range.fd, range.bytes.data + range.offset,
+                                  static_cast<size_t>(range.length), range.flags));
 }
 
 napi_value Send(napi_env env, napi_callback_info info) {
@@ -72,10 +79,25 @@ napi_value Send(napi_env env, napi_callback_info info) {
   Range range;
   if (!range.Read(arguments)) return nullptr;
   if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Retry([&] {
-    return send(range.fd, range.bytes.data + range.offset, static_cast<size_t>(range.length),
-                range.flags | MSG_NOSIGNAL | MSG_DONTWAIT);
-  }));
+  return arguments.Return(Transmit(range.fd, range.bytes.data + range.offset,
+                                   static_cast<size_t>(range.length), range.flags));
+}
+
+// (fd, bytes): all of them, without flags. What most calls are, with less to take apart.
+napi_value RecvWhole(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  Bytes bytes;
+  if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &bytes)) return nullptr;
+  return arguments.Return(Receive(fd, bytes.data, bytes.length, 0));
+}
+
+napi_value SendWhole(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  Bytes bytes;
+  if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &bytes)) return nullptr;
+  return arguments.Return(Transmit(fd, bytes.data, bytes.length, 0));
 }
 
 // (fd, array of bytes, offset into the first): one sendmsg(2).
@@ -149,6 +171,8 @@ void ExportTransfers(napi_env env, napi_value exports, Environment* environment)
   Export(env, exports, "recvSlab", RecvSlab, environment);
   Export(env, exports, "recv", Recv, nullptr);
   Export(env, exports, "send", Send, nullptr);
+  Export(env, exports, "recvWhole", RecvWhole, nullptr);
+  Export(env, exports, "sendWhole", SendWhole, nullptr);
   Export(env, exports, "sendMany", SendMany, nullptr);
   Export(env, exports, "unread", Unread, nullptr);
 

@@ -105,9 +105,9 @@ export class IOHandler extends Handler {
     const socket = openSocket(this, 'send');
     const bytes = bytesOf('data', data);
     if (this[state] & writeEnded) throw new SystemError('send', Errno.brokenPipe);
-    if (this[state] & failed || bytes.byteLength === 0) return 0;
+    if (this[state] & failed || bytes.length === 0) return 0;
     try {
-      const count = socket.send(bytes, 0, bytes.byteLength, flags);
+      const count = socket.send(bytes, 0, bytes.length, flags);
       return count === WOULD_BLOCK ? 0 : count;
     } catch (error) {
       failTransfer(this, error);

@@ -148,11 +148,17 @@ export class Socket {
    */
   recvInto(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
-    if (flags !== 0) checkInteger('flags', flags);
-    const count =
-      buffer === slab.bytes
-        ? binding.recvSlab(this.#fd, offset, length, flags)
-        : binding.recv(this.#fd, buffer, offset, length, flags);
+    let count: number;
+    if (flags !== 0) {
+      checkInteger('flags', flags);
+      count = binding.recv(this.#fd, buffer, offset, length, flags);
+    } else if (buffer === slab.bytes) {
+      count = binding.recvSlab(this.#fd, offset, length);
+    } else if (length === buffer.length) {
+      count = binding.recvWhole(this.#fd, buffer);
+    } else {
+      count = binding.recv(this.#fd, buffer, offset, length, 0);
+    }
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
     return count;
   }
@@ -161,7 +167,10 @@ export class Socket {
   send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
-    const count = binding.send(this.#fd, buffer, offset, length, flags);
+    const count =
+      length === buffer.length && flags === 0
+        ? binding.sendWhole(this.#fd, buffer)
+        : binding.send(this.#fd, buffer, offset, length, flags);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
     return count;
   }
@@ -261,5 +270,5 @@ function named(syscall: string, result: SocketAddress | number): SocketAddress {
 }
 
 function rest(buffer: unknown, offset: unknown): number {
-  return ArrayBuffer.isView(buffer) && typeof offset === 'number' ? buffer.byteLength - offset : 0;
+  return buffer instanceof Uint8Array && typeof offset === 'number' ? buffer.length - offset : 0;
 }
