@@ -64,6 +64,13 @@ export class Bench {
     return [];
   }
 
+  /** Other runtimes that are installed, and how each runs a program. */
+  runtimes(): { name: string; run: readonly string[] }[] {
+    return this.peers
+      .filter(({ name }) => name === 'bun' || name === 'deno')
+      .map(({ name, command }) => ({ name, run: command.slice(0, -1) }));
+  }
+
   /** Whether a contestant is asked for. */
   wants(name: string): boolean {
     return this.options.only.length === 0 || this.options.only.includes(name);

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import type { SocketAddress } from './sockets/address-types';
 import type { Backend } from './readiness';
+import type { SocketAddress } from './sockets/address-types';
 
 /** A backend that can also wait inside Node's own loop. */
 export interface NativeBackend extends Backend {

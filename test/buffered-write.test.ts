@@ -255,7 +255,7 @@ onEveryMap('end', (map) => {
     handler.end();
     expect(() => handler.sendAll('late')).toThrow(/was ended/);
     handler.end();
-    handler.end('late');
+    expect(() => handler.end('late')).toThrow(/was ended/);
     theirs.close();
     turnUntil(map(), () => handler.closed, 'the end');
     handler.end();

@@ -1,14 +1,15 @@
 /** AcceptHandler: listens, and accepts connections. */
-import type { Address, SocketAddress } from '../sockets/address-types';
-import { packAddress, unpackAddress } from '../sockets/address';
 import { checkInteger } from '../arguments';
-import { constants, Errno } from '../sockets/constants';
 import { SystemError } from '../errors';
+import { packAddress, unpackAddress } from '../sockets/address';
+import type { Address, SocketAddress } from '../sockets/address-types';
+import { constants, Errno } from '../sockets/constants';
+import { Socket } from '../sockets/socket';
+import type { Timer } from '../timers';
+
 import type { Handled } from './handler';
 import { dropSocket, giveSocket, Handler, openSocket } from './handler';
 import { registry, release, socketOf, state, State } from './handler-state';
-import { Socket } from '../sockets/socket';
-import type { Timer } from '../timers';
 
 /** Most connections that one turn accepts, so that a storm of them starves nobody. */
 const MOST_ACCEPTS_PER_TURN = 64;

@@ -1,7 +1,12 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
 import { checkInteger, typeError } from '../arguments';
-import { Errno } from '../sockets/constants';
 import { closedError, SocketMapClosedError, SystemError } from '../errors';
+import { Errno } from '../sockets/constants';
+import type { LookupResult } from '../sockets/lookups';
+import type { Socket, SocketSurface } from '../sockets/socket';
+import type { Waker } from '../sockets/waker';
+import type { Timer } from '../timers';
+
 import {
   failure,
   flush,
@@ -15,10 +20,6 @@ import {
   State,
   watched,
 } from './handler-state';
-import type { LookupResult } from '../sockets/lookups';
-import type { Socket, SocketSurface } from '../sockets/socket';
-import type { Timer } from '../timers';
-import type { Waker } from '../sockets/waker';
 
 /** What the inner side of a map does for its handlers. */
 export interface Registry {

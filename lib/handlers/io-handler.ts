@@ -1,15 +1,16 @@
 /** IOHandler: a handler that connects, receives and sends. */
-import type { Address, SocketAddress } from '../sockets/address-types';
-import { parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
 import type { Data } from '../arguments';
 import { bytesOf, checkInteger } from '../arguments';
-import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 import { lookupError, SocketMapClosedError, SystemError } from '../errors';
-import { dropSocket, giveSocket, Handler, openSocket } from './handler';
-import { failure, registry, settleConnect, socketOf, state, State } from './handler-state';
+import { parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
+import type { Address, SocketAddress } from '../sockets/address-types';
+import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
 import { slab } from '../sockets/slab';
 import { Socket } from '../sockets/socket';
+
+import { dropSocket, giveSocket, Handler, openSocket } from './handler';
+import { failure, registry, settleConnect, socketOf, state, State } from './handler-state';
 
 const NOTHING = Buffer.alloc(0);
 

@@ -1,9 +1,10 @@
 /** Server: a listener that makes a handler of one class for every connection. */
-import { AcceptHandler } from './acceptor';
-import type { Address, SocketAddress } from '../sockets/address-types';
 import { checkFunction } from '../arguments';
-import type { Handled, Handler, SocketMap } from './handler';
+import type { Address, SocketAddress } from '../sockets/address-types';
 import type { Socket } from '../sockets/socket';
+
+import { AcceptHandler } from './acceptor';
+import type { Handled, Handler, SocketMap } from './handler';
 
 /** A class whose instances serve one connection each. */
 export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;

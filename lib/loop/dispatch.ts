@@ -5,7 +5,6 @@
  * A stream's end is told after all the bytes before it, whatever order the kernel reports them in.
  * The kernel only hints at it (`ENDING`), and only then is the socket asked what is unread.
  */
-import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 import { SystemError } from '../errors';
 import { closeHandler, Handler } from '../handlers/handler';
 import {
@@ -29,6 +28,7 @@ import {
   POLLPRI,
   POLLRDHUP,
 } from '../readiness';
+import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 
 const { connecting, ended, ending, failed, hungUp, lingering, listening, member, open, parked } =
   State;

@@ -1,14 +1,15 @@
 /** The handlers of a map, by descriptor, and what the backend has been told of them. */
-import { Errno } from '../sockets/constants';
-import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 import { SystemError } from '../errors';
 import type { Handled, Handler, Registry } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
 import { failure, socketOf, state, State, watched } from '../handlers/handler-state';
-import type { LookupResult } from '../sockets/lookups';
 import type { Notifier } from '../notifier';
 import type { Backend } from '../readiness';
+import { Errno } from '../sockets/constants';
+import type { LookupResult } from '../sockets/lookups';
 import type { SocketSurface } from '../sockets/socket';
+
+import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 
 const { dirty, failed, member, readEnded } = State;
 

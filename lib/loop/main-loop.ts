@@ -3,15 +3,16 @@ import { isMainThread } from 'node:worker_threads';
 
 import type { NativeBackend } from '../binding';
 import { binding, Control } from '../binding';
-import { dispatch } from './dispatch';
 import { checked, SystemError } from '../errors';
-import { HandlerTable } from './handler-table';
-import type { LookupResult } from '../sockets/lookups';
-import { Lookups } from '../sockets/lookups';
 import type { Notifier } from '../notifier';
 import { POLLIN } from '../readiness';
+import type { LookupResult } from '../sockets/lookups';
+import { Lookups } from '../sockets/lookups';
 import type { Timer } from '../timers';
 import { TimerQueue } from '../timers';
+
+import { dispatch } from './dispatch';
+import { HandlerTable } from './handler-table';
 
 /** How many ready descriptors a turn takes from the backend at most; the rest come in the next. */
 const BATCH = 1024;

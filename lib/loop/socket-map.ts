@@ -4,12 +4,13 @@ import { SocketMapClosedError } from '../errors';
 import type { SocketMap } from '../handlers/handler';
 import { Handler } from '../handlers/handler';
 import { registry, state, State } from '../handlers/handler-state';
-import type { HandlerTable } from './handler-table';
-import { MainLoop } from './main-loop';
 import type { Notifier } from '../notifier';
 import { notifierFrom } from '../notifier';
-import type { Timer } from '../timers';
 import { Waker } from '../sockets/waker';
+import type { Timer } from '../timers';
+
+import type { HandlerTable } from './handler-table';
+import { MainLoop } from './main-loop';
 
 /** How a map is made. */
 export interface SocketMapOptions {

@@ -1,10 +1,10 @@
 import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
-import { constants } from '../sockets/constants';
 import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
 import { flush, hasUnsent, registry, release, state, State } from '../handlers/handler-state';
 import { failTransfer, IOHandler } from '../handlers/io-handler';
+import { constants } from '../sockets/constants';
 import type { Timer } from '../timers';
 
 import { OutputQueue } from './output-queue';
@@ -70,11 +70,11 @@ export class BufferedWriteHandler extends IOHandler {
 
   /**
    * Sends all, then closes: the peer gets everything, `handleCleanup` is called, and what the peer
-   * still sends is thrown away. Ending again does nothing.
+   * still sends is thrown away. Ending again does nothing; `data` that can no longer be sent throws.
    */
   end(data?: Data): void {
-    if (this[state] & ended || this.closed) return;
     if (data !== undefined) this.sendAll(data);
+    if (this[state] & ended || this.closed) return;
     // Input is read on and thrown away: a peer that is stuck sending would not read what we send.
     this.setReadable(true);
     this[state] |= ended;

@@ -1,8 +1,9 @@
 /** Addresses, between what users write and what the kernel takes. */
-import type { SocketAddress } from './address-types';
 import { rangeError, typeError, checkInteger } from '../arguments';
 import { binding } from '../binding';
 import { lookupError } from '../errors';
+
+import type { SocketAddress } from './address-types';
 
 /** An address that the kernel takes: a sockaddr, packed. */
 export interface PackedAddress {

@@ -1,10 +1,11 @@
 /** A socket: a descriptor and its system calls. */
-import type { Address, SocketAddress } from './address-types';
-import { packAddress, unpackAddress } from './address';
 import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../arguments';
 import { binding } from '../binding';
-import { constants, Errno, WOULD_BLOCK } from './constants';
 import { checked, SystemError } from '../errors';
+
+import { packAddress, unpackAddress } from './address';
+import type { Address, SocketAddress } from './address-types';
+import { constants, Errno, WOULD_BLOCK } from './constants';
 import { slab } from './slab';
 
 /**
