@@ -29,6 +29,12 @@
       "cflags": ["-Wall", "-Wextra"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden"],
       "cflags_cc!": ["-fexceptions"],
+      "configurations": {
+        "Debug": {
+          "cflags": ["-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-omit-frame-pointer"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }
+      },
       # A worker that ends unloads the addon; a look-up may still be on its way out of it then.
       "ldflags": ["-Wl,-z,nodelete"]
     }

@@ -90,7 +90,7 @@ Napi::Value UnpackAddress(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   const auto packed = info[0].As<Napi::Buffer<char>>();
-  std::memcpy(&address, packed.Data(), packed.Length());
+  std::copy_n(packed.Data(), packed.Length(), reinterpret_cast<char*>(&address));
   return Napi::Value(env, AddressObject(env, address, static_cast<socklen_t>(packed.Length())));
 }
 

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <climits>
 #include <cmath>
-#include <cstring>
 #include <ctime>
 
 namespace asynchia {
@@ -61,7 +60,7 @@ int EpollUntil(int epoll_fd, epoll_event* events, int capacity, const Deadline& 
 
 int SelectUntil(int words, const SetWord* wanted, SetWord* ready, const Deadline& deadline) {
   return Until(deadline, [&](int left_ms) {
-    std::memcpy(ready, wanted, 3 * static_cast<size_t>(words) * sizeof(SetWord));
+    std::copy_n(wanted, 3 * words, ready);
     timespec left{left_ms / 1000, (left_ms % 1000) * 1000000L};
     const auto set = [&](int index) { return reinterpret_cast<fd_set*>(ready + index * words); };
     return pselect(words * kSetWordBits, set(0), set(1), set(2), left_ms < 0 ? nullptr : &left,

@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "addresses.h"
 #include "environment.h"
@@ -87,7 +87,7 @@ napi_value WithAddress(napi_env env, napi_callback_info info) {
   if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &packed)) return nullptr;
   sockaddr_storage address{};
   if (packed.length > sizeof address) return arguments.Return(-EINVAL);
-  if (packed.length > 0) std::memcpy(&address, packed.data, packed.length);
+  std::copy_n(packed.data, packed.length, reinterpret_cast<uint8_t*>(&address));
   return ReturnStatus(arguments, Call(fd, reinterpret_cast<sockaddr*>(&address),
                                       static_cast<socklen_t>(packed.length)));
 }
