@@ -60,6 +60,7 @@ interface Binding {
 
   useSlab(slab: Uint8Array): void;
   recvSlab(fd: number, offset: number, length: number): number;
+  sendSlab(fd: number, offset: number, length: number): number;
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   recvWhole(fd: number, bytes: Uint8Array): number;

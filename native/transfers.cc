@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +17,8 @@
 namespace asynchia {
 namespace {
 
+// The C library's recv and send are points of cancellation, and pay for it with two atomic
+// exchanges each as soon as there is a second thread, as there always is in Node. Hence syscall(2).
 template <typename Call>
 int Retry(Call call) {
   for (;;) {
@@ -29,16 +33,20 @@ constexpr size_t kMostBytes = INT32_MAX & ~4095;
 
 int Receive(int fd, uint8_t* data, size_t length, int flags) {
   length = std::min(length, kMostBytes);
-  return Retry([&] { return recv(fd, data, length, flags | MSG_DONTWAIT); });
+  return Retry([&] {
+    return syscall(SYS_recvfrom, fd, data, length, flags | MSG_DONTWAIT, nullptr, nullptr);
+  });
 }
 
-int Transmit(int fd, const uint8_t* data, size_t length, int flags) {
+int Transmit(int fd, uint8_t* data, size_t length, int flags) {
   length = std::min(length, kMostBytes);
-  return Retry([&] { return send(fd, data, length, flags | MSG_NOSIGNAL | MSG_DONTWAIT); });
+  flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
+  return Retry([&] { return syscall(SYS_sendto, fd, data, length, flags, nullptr, 0); });
 }
 
-// (fd, offset, length): into the slab that useSlab named.
-napi_value RecvSlab(napi_env env, napi_callback_info info) {
+// (fd, offset, length): into, or from, the slab that useSlab named. Nothing but integers.
+template <int (*Transfer)(int, uint8_t*, size_t, int)>
+napi_value WithSlab(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   int offset = 0;
@@ -48,56 +56,34 @@ napi_value RecvSlab(napi_env env, napi_callback_info info) {
   }
   const Bytes& slab = arguments.Data<Environment>()->slab;
   if (!slab.Holds(offset, length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Receive(fd, slab.data + offset, static_cast<size_t>(length), 0));
+  return arguments.Return(Transfer(fd, slab.data + offset, static_cast<size_t>(length), 0));
 }
 
-struct Range {
+// (fd, bytes, offset, length, flags)
+template <int (*Transfer)(int, uint8_t*, size_t, int)>
+napi_value WithRange(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
   int fd = 0;
   Bytes bytes;
   int offset = 0;
   int length = 0;
   int flags = 0;
-
-  // (fd, bytes, offset, length, flags). False: thrown.
-  bool Read(const Arguments& arguments) {
-    return arguments.Int(0, &fd) && arguments.ByteArray(1, &bytes) && arguments.Int(2, &offset) &&
-           arguments.Int(3, &length) && arguments.Int(4, &flags);
+  if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &bytes) || !arguments.Int(2, &offset) ||
+      !arguments.Int(3, &length) || !arguments.Int(4, &flags)) {
+    return nullptr;
   }
-};
-
-napi_value Recv(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  Range range;
-  if (!range.Read(arguments)) return nullptr;
-  if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Receive(range.fd, range.bytes.data + range.offset,
-                                  static_cast<size_t>(range.length), range.flags));
-}
-
-napi_value Send(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  Range range;
-  if (!range.Read(arguments)) return nullptr;
-  if (!range.bytes.Holds(range.offset, range.length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Transmit(range.fd, range.bytes.data + range.offset,
-                                   static_cast<size_t>(range.length), range.flags));
+  if (!bytes.Holds(offset, length)) return arguments.Return(-EFAULT);
+  return arguments.Return(Transfer(fd, bytes.data + offset, static_cast<size_t>(length), flags));
 }
 
 // (fd, bytes): all of them, without flags. What most calls are, with less to take apart.
-napi_value RecvWhole(napi_env env, napi_callback_info info) {
+template <int (*Transfer)(int, uint8_t*, size_t, int)>
+napi_value WithWhole(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   Bytes bytes;
   if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &bytes)) return nullptr;
-  return arguments.Return(Receive(fd, bytes.data, bytes.length, 0));
-}
-
-napi_value SendWhole(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  int fd = 0;
-  Bytes bytes;
-  if (!arguments.Int(0, &fd) || !arguments.ByteArray(1, &bytes)) return nullptr;
-  return arguments.Return(Transmit(fd, bytes.data, bytes.length, 0));
+  return arguments.Return(Transfer(fd, bytes.data, bytes.length, 0));
 }
 
 // (fd, array of bytes, offset into the first): one sendmsg(2).
@@ -168,11 +154,12 @@ napi_value Unread(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void ExportTransfers(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "recvSlab", RecvSlab, environment);
-  Export(env, exports, "recv", Recv, nullptr);
-  Export(env, exports, "send", Send, nullptr);
-  Export(env, exports, "recvWhole", RecvWhole, nullptr);
-  Export(env, exports, "sendWhole", SendWhole, nullptr);
+  Export(env, exports, "recvSlab", WithSlab<Receive>, environment);
+  Export(env, exports, "sendSlab", WithSlab<Transmit>, environment);
+  Export(env, exports, "recv", WithRange<Receive>, nullptr);
+  Export(env, exports, "send", WithRange<Transmit>, nullptr);
+  Export(env, exports, "recvWhole", WithWhole<Receive>, nullptr);
+  Export(env, exports, "sendWhole", WithWhole<Transmit>, nullptr);
   Export(env, exports, "sendMany", SendMany, nullptr);
   Export(env, exports, "unread", Unread, nullptr);
 

@@ -13,7 +13,11 @@ const MOST_BYTES = 1024 * 1024;
 export class Slab {
   /** Registered with the addon, so that a call that receives into it carries integers alone. */
   bytes = Buffer.alloc(0);
+  /** Up to here it is handed out. */
   offset = 0;
+  /** What was handed out last, and where it lies: what is sent on needs no more than integers. */
+  last = this.bytes;
+  lastOffset = 0;
 
   /** Makes room for a read of `wanted` bytes and returns how many of them there is room for. */
   room(wanted: number): number {
@@ -25,6 +29,8 @@ export class Slab {
     // Whoever transferred one part to another thread would take everybody's.
     markAsUntransferable(this.bytes.buffer);
     this.offset = 0;
+    this.last = this.bytes;
+    this.lastOffset = 0;
     binding.useSlab(this.bytes);
     return least;
   }
@@ -33,7 +39,9 @@ export class Slab {
   take(count: number): Buffer {
     const start = this.offset;
     this.offset = start + count;
-    return this.bytes.subarray(start, start + count);
+    this.lastOffset = start;
+    this.last = this.bytes.subarray(start, start + count);
+    return this.last;
   }
 }
 

@@ -167,11 +167,17 @@ export class Socket {
   /** send(2). Returns how many bytes the kernel took, or `WOULD_BLOCK`. Never raises SIGPIPE. */
   send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
-    if (flags !== 0) checkInteger('flags', flags);
-    const count =
-      length === buffer.length && flags === 0
-        ? binding.sendWhole(this.#fd, buffer)
-        : binding.send(this.#fd, buffer, offset, length, flags);
+    let count: number;
+    if (flags !== 0) {
+      checkInteger('flags', flags);
+      count = binding.send(this.#fd, buffer, offset, length, flags);
+    } else if (buffer === slab.last) {
+      count = binding.sendSlab(this.#fd, slab.lastOffset + offset, length);
+    } else if (length === buffer.length) {
+      count = binding.sendWhole(this.#fd, buffer);
+    } else {
+      count = binding.send(this.#fd, buffer, offset, length, 0);
+    }
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
     return count;
   }

@@ -1,0 +1,87 @@
+/** What `read` returns is the caller's: never overwritten, and sent on as it is. */
+import { randomBytes } from 'node:crypto';
+
+import { IOHandler, type SocketMap, socketpair } from '../lib';
+import { EpollSocketMap } from '../lib/maps';
+
+let map: SocketMap;
+beforeEach(() => {
+  map = new EpollSocketMap();
+});
+afterEach(() => map.close());
+
+/** A handler, and a way to put bytes before it and to take from it what it sends. */
+function wire(): { handler: IOHandler; put: (bytes: Buffer) => void; take: () => Buffer } {
+  const [ours, theirs] = socketpair();
+  const room = Buffer.alloc(256 * 1024);
+  return {
+    handler: new IOHandler(map, ours),
+    put: (bytes) => {
+      expect(theirs.send(bytes)).toBe(bytes.length);
+    },
+    take: () => Buffer.from(room.subarray(0, theirs.recvInto(room))),
+  };
+}
+
+test('what was read stays as it was, however much is read after it', () => {
+  const { handler, put } = wire();
+  const kept: [Buffer, Buffer][] = [];
+  // Far more than a slab, in pieces of many sizes.
+  for (let i = 0; i < 300; i++) {
+    const sent = randomBytes(1 + ((i * 7919) % 3000));
+    put(sent);
+    const read = handler.read([64, 4096, 65536, 300_000][i % 4] ?? 1);
+    kept.push([sent.subarray(0, read.length), read]);
+    while (handler.read(65536).length > 0);
+  }
+  for (const [sent, read] of kept) expect(read.equals(sent)).toBe(true);
+});
+
+test('what was read last, what was read before, and parts of both are sent on as they are', () => {
+  const from = wire();
+  const to = wire();
+  const kept: Buffer[] = [];
+  for (let i = 0; i < 200; i++) {
+    const sent = randomBytes(1 + ((i * 6271) % 2000));
+    from.put(sent);
+    const read = from.handler.read(65536);
+    expect(to.handler.send(read)).toBe(sent.length);
+    expect(to.take().equals(sent)).toBe(true);
+
+    const part = read.subarray(read.length >>> 1);
+    if (part.length > 0) {
+      to.handler.send(part);
+      expect(to.take().equals(part)).toBe(true);
+      to.handler.socket.send(read, read.length >>> 1);
+      expect(to.take().equals(part)).toBe(true);
+    }
+    kept.push(read);
+    const older = kept[i >>> 1] ?? read;
+    to.handler.send(older);
+    expect(to.take().equals(older)).toBe(true);
+  }
+});
+
+test('what was peeked at is there to be read, and what was peeked stays', () => {
+  const { handler, put } = wire();
+  put(Buffer.from('look first'));
+  const peeked = handler.peek(4);
+  const read = handler.read(100);
+  put(Buffer.from('XXXXXXXXXX'));
+  handler.read(100);
+  expect(peeked.toString()).toBe('look');
+  expect(read.toString()).toBe('look first');
+});
+
+test('a part cannot be transferred away with everybody else’s', () => {
+  const { handler, put } = wire();
+  put(Buffer.from('mine'));
+  const mine = handler.read(100);
+  // Node 20 clones it in place of transferring, later versions throw.
+  try {
+    structuredClone(mine.buffer, { transfer: [mine.buffer as ArrayBuffer] });
+  } catch (error) {
+    expect(String(error)).toMatch(/transfer/i);
+  }
+  expect(mine.toString()).toBe('mine');
+});
