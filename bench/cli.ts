@@ -138,5 +138,6 @@ withOptions(bench.command('all').description('All of these, one after the other.
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  // At once: programs that were started are still there, and end with this one.
+  process.exit(1);
 });

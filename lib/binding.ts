@@ -49,7 +49,7 @@ interface Binding {
   bind(fd: number, packed: Uint8Array): number;
   connect(fd: number, packed: Uint8Array): number;
   listen(fd: number, backlog: number): number;
-  accept(fd: number): number;
+  accept(fd: number, peer: Int32Array): number;
   acceptedAddress(): SocketAddress;
   shutdown(fd: number, how: number): number;
   getsockname(fd: number): SocketAddress | number;

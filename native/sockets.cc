@@ -1,5 +1,7 @@
 // Making, naming and ending sockets: one system call a function, -errno for failure.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -115,17 +117,26 @@ napi_value NameOf(napi_env env, napi_callback_info info) {
   return AddressObject(env, address, length);
 }
 
-// (fd): the next connection, or -errno. Its peer's address is told by acceptedAddress().
+// (fd, peer): the next connection, or -errno. `peer` gets the family of its address and, of IPv4,
+// the host and the port; acceptedAddress() tells any address whole.
 napi_value Accept(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int listener = 0;
-  if (!arguments.Int(0, &listener)) return nullptr;
+  Integers peer;
+  if (!arguments.Int(0, &listener) || !arguments.Int32Array(1, &peer)) return nullptr;
+  if (peer.length < 3) return arguments.Return(-EFAULT);
   auto* environment = arguments.Data<Environment>();
   for (;;) {
     environment->accepted_length = sizeof environment->accepted;
     const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&environment->accepted),
                            &environment->accepted_length, kSocketFlags);
-    if (fd >= 0) return arguments.Return(environment->descriptors.Insert(fd));
+    if (fd >= 0) {
+      const auto& in4 = reinterpret_cast<const sockaddr_in&>(environment->accepted);
+      peer.data[0] = in4.sin_family;
+      peer.data[1] = static_cast<int32_t>(ntohl(in4.sin_addr.s_addr));
+      peer.data[2] = ntohs(in4.sin_port);
+      return arguments.Return(environment->descriptors.Insert(fd));
+    }
     if (errno != EINTR) return arguments.Return(-errno);
   }
 }

@@ -29,7 +29,7 @@ const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   bind: ['fd', 'bytes'],
   connect: ['fd', 'bytes'],
   listen: ['fd', 'number'],
-  accept: ['fd'],
+  accept: ['fd', 'integers'],
   acceptedAddress: [],
   shutdown: ['fd', 'number'],
   getsockname: ['fd'],

@@ -29,7 +29,6 @@ export function idle(bench: Bench, names?: readonly string[]): Trial[] {
       reference: 'node-net',
       contestants: bench
         .servers()
-        // The only difference to those that stay is what they do with messages.
         .filter(({ name }) => isAsked(name))
         .map((peer) => ({ name: peer.name, measure: () => measureIdle(bench, peer, connections) })),
     },
@@ -38,19 +37,17 @@ export function idle(bench: Bench, names?: readonly string[]): Trial[] {
 
 async function measureIdle(bench: Bench, peer: ServingPeer, connections: number): Promise<Sample> {
   const server = await EchoServer.start(bench, peer);
+  const open = descriptorsOf(server);
   // What is made once, with the first connections and messages, is nobody's share.
   const first = server.load(bench, { mode: 'stream', connections: 10, size: 64 });
   await first.json();
   await first.end();
+  await hasOpen(server, (count) => count <= open);
   const before = await memoryOf(server);
-  const open = descriptorsOf(server);
 
   const load = server.load(bench, { mode: 'idle', connections, size: 64 });
   await load.line(PATIENCE_MS);
-  for (let tries = 0; descriptorsOf(server) < open + connections; tries++) {
-    if (tries * LOOK_AGAIN_MS > PATIENCE_MS) throw new Error(`${peer.name} does not accept`);
-    await sleep(LOOK_AGAIN_MS);
-  }
+  await hasOpen(server, (count) => count >= open + connections);
   const after = await memoryOf(server);
   load.say('go');
   const { cpu = NaN, p50 = NaN } = sampleOf(await load.json(PATIENCE_MS));
@@ -70,6 +67,16 @@ async function memoryOf({ peer, program }: EchoServer): Promise<Sample> {
   program.say('memory');
   const said = await program.json();
   return { rss: numberIn(said, 'rss'), heap: numberIn(said, 'heap') };
+}
+
+/** Waits until the number of the server's descriptors is as it is to be. */
+async function hasOpen(server: EchoServer, isRight: (count: number) => boolean): Promise<void> {
+  for (let tries = 0; !isRight(descriptorsOf(server)); tries++) {
+    if (tries * LOOK_AGAIN_MS > PATIENCE_MS) {
+      throw new Error(`${server.peer.name} is stuck at ${descriptorsOf(server)} descriptors`);
+    }
+    await sleep(LOOK_AGAIN_MS);
+  }
 }
 
 function descriptorsOf({ program }: EchoServer): number {

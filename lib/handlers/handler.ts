@@ -151,18 +151,15 @@ export class Handler {
     if (inner === undefined) throw typeError('socketMap', socketMap, 'a SocketMap');
     this.#socketMap = socketMap;
     if (socketMap.closed) throw new SocketMapClosedError(`new ${this.constructor.name}`);
-    inner.expect(this);
-    if (sock !== undefined) {
-      try {
-        if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
-          throw typeError('sock', sock, 'a Socket');
-        }
-        giveSocket(this, sock);
-      } catch (error) {
-        inner.delete(this);
-        throw error;
-      }
+    if (sock === undefined) {
+      inner.expect(this);
+      return;
     }
+    if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
+      throw typeError('sock', sock, 'a Socket');
+    }
+    this[state] = State.member;
+    giveSocket(this, sock);
   }
 
   /** The map that the handler belongs to. */

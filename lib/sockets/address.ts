@@ -79,6 +79,12 @@ export function unpackAddress(packed: Buffer): SocketAddress {
   return binding.unpackAddress(packed);
 }
 
+/** An IPv4 address, from the kernel's number for the host. */
+export function inet4Address(host: number, port: number): SocketAddress {
+  const octets = `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`;
+  return { host: octets, port, family: 'IPv4' };
+}
+
 /** What a look-up found, with the port that goes with it. */
 export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
   const found = unpackAddress(packed);
