@@ -28,13 +28,13 @@ const heapBytes = (): number => {
 };
 
 /** The same order every time, and none that a timer queue would like. */
-function shuffle<T>(items: T[]): void {
+function shuffle(items: unknown[]): void {
   let random = 1;
   for (let i = items.length - 1; i > 0; i--) {
     random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
     const other = random % (i + 1);
-    const swapped = items[i] as T;
-    items[i] = items[other] as T;
+    const swapped = items[i];
+    items[i] = items[other];
     items[other] = swapped;
   }
 }

@@ -41,7 +41,7 @@ export function backends(bench: Bench): Trial[] {
 }
 
 function backendsTrial(bench: Bench, chain: Chain): Trial {
-  const { repeat, ...parameters } = chain;
+  const { watched, active, writes } = chain;
   const ours = [process.execPath, program('asynchia-backends')];
   const libevent = bench.native.find('backends_libevent');
   if (libevent === undefined) bench.note('backends: libevent is left out: it is not built.');
@@ -51,11 +51,10 @@ function backendsTrial(bench: Bench, chain: Chain): Trial {
       ? []
       : [chainOf(bench, `libevent-${backend}`, undefined, [libevent], backend, chain)]),
   ]);
-  const { watched, active, writes } = parameters;
   return {
     scenario: 'backends',
     title: `backends: ${watched} watched, ${active} active, ${writes} writes`,
-    parameters,
+    parameters: { watched, active, writes },
     figures: BACKENDS_FIGURES,
     reference: 'libevent-epoll',
     contestants: contestants.filter(({ name }) => bench.wants(name)),

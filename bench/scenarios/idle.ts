@@ -16,6 +16,7 @@ const FIGURES = [
 ];
 const PATIENCE_MS = 60_000;
 const LOOK_AGAIN_MS = 10;
+const FIRST_CONNECTIONS = 10;
 
 export function idle(bench: Bench, names?: readonly string[]): Trial[] {
   const [connections = bench.options.quick ? 100 : 15_000] = bench.options.connections;
@@ -39,10 +40,11 @@ async function measureIdle(bench: Bench, peer: ServingPeer, connections: number)
   const server = await EchoServer.start(bench, peer);
   const open = descriptorsOf(server);
   // What is made once, with the first connections and messages, is nobody's share.
-  const first = server.load(bench, { mode: 'stream', connections: 10, size: 64 });
+  const first = server.load(bench, { mode: 'stream', connections: FIRST_CONNECTIONS, size: 64 });
   await first.json();
   await first.end();
-  await hasOpen(server, (count) => count <= open);
+  // Some runtimes open a few of their own meanwhile, but not as many as there were connections.
+  await hasOpen(server, (count) => count < open + FIRST_CONNECTIONS / 2);
   const before = await memoryOf(server);
 
   const load = server.load(bench, { mode: 'idle', connections, size: 64 });
