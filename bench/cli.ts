@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 
 import type { BenchOptions } from './bench';
 import { Bench } from './bench';
+import { check } from './check/budgets';
 import { packageVersion } from './package';
 import { makeProgress } from './progress';
 import { drawReport } from './report/table';
@@ -119,6 +120,12 @@ function tell(report: Report, given: Given): void {
   );
 }
 
+async function runCheck(given: Given): Promise<void> {
+  const bench = await Bench.prepare(optionsFrom(given));
+  const { results, verdicts } = await check(bench, makeProgress());
+  tell({ ...makeReport(bench, results), verdicts }, given);
+}
+
 const program = new Command('asynchia')
   .description('asynchia: real select, poll and epoll for Node.js. This command measures them.')
   .version(packageVersion);
@@ -135,6 +142,12 @@ for (const name of all) {
 withOptions(bench.command('all').description('All of these, one after the other.')).action(
   (given: Given) => run(all, given),
 );
+
+withOptions(
+  bench
+    .command('check')
+    .description('The project’s budgets in short form: each figure, its budget, and the verdict.'),
+).action(runCheck);
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -10,6 +10,8 @@ export interface Load {
   readonly size: number;
   readonly pipeline?: number;
   readonly rate?: number | undefined;
+  /** Without it, as long as the options say. */
+  readonly seconds?: number;
 }
 
 /** A server that listens. */
@@ -29,7 +31,7 @@ export class EchoServer {
   /** Starts a load that tells the CPU time of this server. */
   load(bench: Bench, load: Load): Program {
     const { seconds, warmup } = bench.options;
-    const given = { ...load, seconds, warmup, port: this.port, pid: this.program.pid };
+    const given = { seconds, warmup, ...load, port: this.port, pid: this.program.pid };
     const args = Object.entries(given)
       .filter(([, value]) => value !== undefined)
       .flatMap(([name, value]) => [`--${name}`, String(value)]);

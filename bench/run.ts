@@ -1,5 +1,6 @@
 /** Runs scenarios from beginning to end. */
 import type { Bench, Scenario } from './bench';
+import type { Verdict } from './check/budgets';
 import type { Machine } from './machine';
 import { packageVersion } from './package';
 import type { Progress } from './progress';
@@ -25,6 +26,8 @@ export interface Report {
   readonly quick: boolean;
   readonly notes: readonly string[];
   readonly results: readonly Result[];
+  /** Of `check`. */
+  readonly verdicts?: readonly Verdict[];
 }
 
 export async function runTrials(

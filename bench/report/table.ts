@@ -1,9 +1,10 @@
 /** Results as tables, for a terminal. */
 import Table from 'cli-table3';
 
+import type { Verdict } from '../check/budgets';
 import type { Report } from '../run';
 import type { Figure, Result } from '../trial';
-import { ratio, withSpread } from './format';
+import { number, range, ratio, withSpread } from './format';
 
 /** The columns of a result: each figure, and after a compared one its ratio. */
 export function tableOf({ figures, standings, reference }: Result): {
@@ -63,11 +64,23 @@ export const HOW_TO_READ =
   'Medians of the rounds, ± half of what lies between their 10th and 90th percentile; ratios (×) are ' +
   'medians of the ratios within each round.';
 
+export function verdictTable(verdicts: readonly Verdict[]): { head: string[]; rows: string[][] } {
+  const rows = verdicts.map(({ figure, budget, unit, measured, verdict }) => {
+    const value = measured === undefined ? '' : `${number(measured.median)} ${unit}`.trim();
+    return [figure, budget, value, measured === undefined ? '' : range(measured), verdict];
+  });
+  return { head: ['figure', 'budget', 'measured', '10th to 90th', 'verdict'], rows };
+}
+
 export function drawReport(report: Report): string {
   const tables = report.results.map((result) => {
     const { head, rows } = tableOf(result);
     return `${result.title}\n${drawTable(head, rows)}\n`;
   });
+  if (report.verdicts !== undefined) {
+    const { head, rows } = verdictTable(report.verdicts);
+    tables.push(`budgets\n${drawTable(head, rows)}\n`);
+  }
   const notes = report.notes.map((note) => `note: ${note}`);
   return [...describeRun(report), HOW_TO_READ, '', ...tables, ...notes].join('\n');
 }
