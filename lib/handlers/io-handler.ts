@@ -64,7 +64,8 @@ export class IOHandler extends Handler {
 
   /**
    * Receives at most `n` bytes. Returns what came, for the caller to keep; empty where nothing is
-   * there. That the stream has ended, or broken, is told by `handleClose`.
+   * there. That the stream has ended, or broken, is told by `handleClose`. As with Node's pooled
+   * buffers, the memory holds others' bytes too, and cannot be transferred to another thread.
    */
   recv(n: number, flags = 0): Buffer {
     checkInteger('n', n);
