@@ -8,6 +8,7 @@ import { Bench } from './bench';
 import { check } from './check/budgets';
 import { packageVersion } from './package';
 import { makeProgress } from './progress';
+import { drawHtml } from './report/html';
 import { drawReport } from './report/table';
 import type { Report, ScenarioName } from './run';
 import { makeReport, runTrials, SCENARIOS } from './run';
@@ -114,6 +115,9 @@ async function run(scenarios: readonly ScenarioName[], given: Given): Promise<vo
 }
 
 function tell(report: Report, given: Given): void {
+  if (given.html !== undefined) {
+    writeFileSync(given.html === true ? 'asynchia-bench.html' : given.html, drawHtml(report));
+  }
   if (typeof given.json === 'string') writeFileSync(given.json, JSON.stringify(report, null, 2));
   process.stdout.write(
     given.json === true ? `${JSON.stringify(report)}\n` : drawReport(report) + '\n',
