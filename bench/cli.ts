@@ -12,6 +12,7 @@ import { drawHtml } from './report/html';
 import { drawReport } from './report/table';
 import type { Report, ScenarioName } from './run';
 import { makeReport, runTrials, SCENARIOS } from './run';
+import type { Trial } from './trial';
 
 /** What commander makes of the options. */
 interface Given {
@@ -109,9 +110,19 @@ function optionsFrom(given: Given): BenchOptions {
 async function run(scenarios: readonly ScenarioName[], given: Given): Promise<void> {
   const bench = await Bench.prepare(optionsFrom(given));
   const trials = scenarios.flatMap((name) => SCENARIOS[name](bench));
+  assertKnown(bench, trials);
   const results = await runTrials(bench, trials, makeProgress());
   const report = makeReport(bench, results);
   tell(report, given);
+}
+
+/** A name in --only that nobody has is a slip, and not a wish for an empty table. */
+function assertKnown(bench: Bench, trials: readonly Trial[]): void {
+  const known = new Set(bench.peers.map(({ name }) => name));
+  for (const { contestants } of trials) for (const { name } of contestants) known.add(name);
+  const unknown = bench.options.only.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  throw new Error(`--only: nobody here is called '${unknown}'; there are ${[...known].join(', ')}`);
 }
 
 function tell(report: Report, given: Given): void {

@@ -34,7 +34,7 @@ export function pairedRatios(mine: readonly number[], theirs: readonly number[])
   );
 }
 
-/** Every round begins with another one, and every second goes backwards: no place is an advantage. */
+/** Turned on by one every round, and every second one backwards: nobody always follows the same. */
 export function orderOfRound<T>(contestants: readonly T[], round: number): T[] {
   const first = contestants.length === 0 ? 0 : round % contestants.length;
   const order = [...contestants.slice(first), ...contestants.slice(0, first)];

@@ -4,7 +4,7 @@ import type { Progress } from '../progress';
 import type { Summary } from '../rounds';
 import { pairedRatios } from '../rounds';
 import { runTrials } from '../run';
-import type { Result } from '../trial';
+import type { Result, Trial } from '../trial';
 import { checkTrials, NODE, openLoopTrials, OURS } from './trials';
 
 type Results = Readonly<Record<string, Result>>;
@@ -104,7 +104,7 @@ export async function check(
 
 async function runNamed(
   bench: Bench,
-  trials: Awaited<ReturnType<typeof checkTrials>>,
+  trials: Readonly<Record<string, Trial>>,
   progress: Progress,
 ): Promise<Record<string, Result>> {
   const results = await runTrials(bench, Object.values(trials), progress);

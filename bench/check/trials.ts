@@ -1,8 +1,8 @@
 /** What is measured for the budgets: the scenarios in short form, and what only a budget asks for. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Bench } from '../bench';
@@ -124,12 +124,13 @@ async function countSystemCalls(bench: Bench, peer: ServingPeer): Promise<Sample
   const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-strace-'));
   const file = path.join(folder, 'counts');
   const server = await EchoServer.start(bench, peer);
-  const { seconds, warmup } = bench.options;
+  const { seconds, warmup, quick } = bench.options;
   // strace takes its time to come and go; the load is there before and after.
-  const load = server.load(bench, { mode: 'stream', ...SMALL, seconds: seconds + 2 });
-  await sleep(1000 * (warmup + 0.5));
+  const margin = quick ? 0.2 : 1;
+  const load = server.load(bench, { mode: 'stream', ...SMALL, seconds: seconds + 2 * margin });
+  await sleep(1000 * (warmup + margin / 2));
   const traced = String(server.program.pid);
-  const window = String(Math.max(0.5, seconds));
+  const window = String(seconds + margin / 2);
   const strace = ['timeout', '-s', 'INT', window, 'strace', '-f', '-c', '-o', file, '-p', traced];
   await bench.start(strace, 'load').end();
   await load.json();

@@ -32,8 +32,9 @@ export function barPlot(title: string, partNames: readonly string[], bars: reado
     title: { ...TITLE, text: title },
     legend: {
       show: partNames.length > 1,
-      right: 0,
+      right: 40,
       top: 4,
+      itemGap: 40,
       textStyle: TEXT,
       data: [...partNames],
     },
@@ -94,8 +95,9 @@ export function linePlot(
   const all = lines.flatMap(({ points }) => points.map(([, y]) => y));
   return render(LINES_HEIGHT, {
     title: { ...TITLE, text: title },
-    legend: { top: 30, left: 60, textStyle: TEXT, itemWidth: 40 },
-    grid: { left: 80, right: 30, top: 90, bottom: 60 },
+    // Widths are guessed here, without the browser's fonts: leave room for wider ones.
+    legend: { top: 36, left: 60, width: 520, textStyle: TEXT, itemWidth: 40, itemGap: 50 },
+    grid: { left: 80, right: 30, top: 100, bottom: 60 },
     xAxis: { ...axis, name: xName, nameGap: 32 },
     yAxis: {
       ...axis,
