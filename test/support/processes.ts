@@ -68,8 +68,9 @@ export function runScript(script: string, env: NodeJS.ProcessEnv = {}): Program 
 /** Whether a program is installed. In CI everything is; elsewhere what is not is left out, aloud. */
 export function isInstalled(command: string): boolean {
   const found = spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
-  if (!found && process.env['CI'] === 'true')
-    {throw new Error(`${command} is missing, and CI needs it`);}
+  if (!found && process.env['CI'] === 'true') {
+    throw new Error(`${command} is missing, and CI needs it`);
+  }
   if (!found) process.stderr.write(`${command} is not installed, so its tests are left out\n`);
   return found;
 }
