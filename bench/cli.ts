@@ -7,6 +7,7 @@ import type { BenchOptions } from './bench';
 import { Bench } from './bench';
 import { check } from './check/budgets';
 import { packageVersion } from './package';
+import { listPeers } from './peers';
 import { makeProgress } from './progress';
 import { drawHtml } from './report/html';
 import { drawReport } from './report/table';
@@ -141,6 +142,13 @@ async function runCheck(given: Given): Promise<void> {
   tell({ ...makeReport(bench, results), verdicts }, given);
 }
 
+function listNames(): string {
+  const peers = listPeers({ find: () => undefined, notes: [] });
+  return ['', 'Names:', ...peers.map(({ name, about }) => `  ${name.padEnd(25)}${about}`)].join(
+    '\n',
+  );
+}
+
 const program = new Command('asynchia')
   .description('asynchia: real select, poll and epoll for Node.js. This command measures them.')
   .version(packageVersion);
@@ -150,9 +158,11 @@ const bench = program
   .addHelpText('after', EXAMPLES);
 const all = Object.keys(SCENARIOS) as ScenarioName[];
 for (const name of all) {
-  withOptions(bench.command(name).description(ABOUT[name])).action((given: Given) =>
-    run([name], given),
-  );
+  const command = withOptions(bench.command(name).description(ABOUT[name]));
+  command.action((given: Given) => run([name], given));
+  if (name === 'echo' || name === 'churn' || name === 'idle') {
+    command.addHelpText('after', listNames);
+  }
 }
 withOptions(bench.command('all').description('All of these, one after the other.')).action(
   (given: Given) => run(all, given),

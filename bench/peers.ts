@@ -39,7 +39,7 @@ export function listPeers(native: NativePrograms): Peer[] {
     about,
     command: [...NODE, program('node-net-echo'), ...args],
     version: process.version,
-    speaksLines: args.includes('lines'),
+    speaksLines: args.length > 0,
     isNative: false,
   });
   const inC = (name: string, about: string, file: string, ...args: string[]): Peer => ({
@@ -61,7 +61,13 @@ export function listPeers(native: NativePrograms): Peer[] {
     inC('c-epoll', 'plain C over epoll: the limit', 'echo_epoll'),
     inC('libevent', 'C over libevent', 'echo_libevent'),
     node('node-net', 'node:net'),
-    node('node-net-lines', 'node:net, line by line', '--with', 'lines'),
+    node('node-net-lines', 'node:net, a write for every line', '--with', 'lines'),
+    node(
+      'node-net-corked',
+      'the same, corked: the lines of a read sent as one',
+      '--with',
+      'corked',
+    ),
     installed('bun', 'Bun.listen', ['run'], 'bun-echo'),
     installed('deno', 'Deno.listen', ['run', '-A', '--v8-flags=--expose-gc'], 'deno-echo'),
   ];

@@ -62,8 +62,13 @@ const BUDGETS: readonly Budget[] = [
   atLeast(1.1, '1 MB messages: rate to node:net', ratio('large', 'rate', OURS, NODE)),
   atLeast(
     3,
-    'lines, pipelining 16: rate to node:net in lines',
+    'lines, pipelining 16: rate to node:net, a write a line',
     ratio('lines', 'rate', `${OURS}-lines`, 'node-net-lines'),
+  ),
+  atLeast(
+    3,
+    'the same to node:net corked',
+    ratio('lines', 'rate', `${OURS}-lines`, 'node-net-corked'),
   ),
   atLeast(3, 'the same to node:net without lines', ratio('lines', 'rate', `${OURS}-lines`, NODE)),
   atMost(

@@ -33,7 +33,12 @@ export function checkTrials(bench: Bench): Record<string, Trial> {
     ]),
     many: echoTrial(bench, { ...SMALL, connections: 1000 }, [OURS, NODE]),
     large: echoTrial(bench, { ...SMALL, size: 2 ** 20 }, [OURS, NODE]),
-    lines: echoTrial(bench, { ...SMALL, pipeline: 16 }, [`${OURS}-lines`, 'node-net-lines', NODE]),
+    lines: echoTrial(bench, { ...SMALL, pipeline: 16 }, [
+      `${OURS}-lines`,
+      'node-net-lines',
+      'node-net-corked',
+      NODE,
+    ]),
     turns: turnsTrial(bench),
   };
   const [churning] = churn(bench, [OURS, 'c-epoll', NODE]);

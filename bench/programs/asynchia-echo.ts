@@ -14,8 +14,8 @@ import { constants, Handler, IOHandler, Server, Socket } from 'asynchia';
 import { candidates } from 'asynchia/maps';
 import { BufferedWriteHandler, LineHandler } from 'asynchia/protocols';
 
-import { printListening, printMemory, printTotals } from './control';
-import { probe, lateness } from './probe';
+import { printListening, printMemory, printTotals } from './shared/control';
+import { probe, lateness } from './shared/probe';
 
 const BUFFER_SIZE = 65536;
 const done = { messages: 0, connections: 0 };

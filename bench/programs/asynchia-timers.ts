@@ -2,7 +2,7 @@
 import type { Timer } from 'asynchia';
 import { DefaultSocketMap } from 'asynchia/maps';
 
-import { timeTimers } from './timing';
+import { timeTimers } from './shared/timing';
 
 const map = new DefaultSocketMap();
 timeTimers<Timer>({

@@ -1,5 +1,5 @@
 /** The echo server over Bun.listen; runs in Bun. */
-import { obey, printListening } from './control';
+import { obey, printListening } from './shared/control';
 
 interface BunSocket {
   data: Uint8Array | undefined;

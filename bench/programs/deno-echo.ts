@@ -1,5 +1,5 @@
 /** The echo server over Deno.listen; runs in Deno. */
-import { obey, printListening } from './control';
+import { obey, printListening } from './shared/control';
 
 interface DenoConnection {
   read: (buffer: Uint8Array) => Promise<number | null>;

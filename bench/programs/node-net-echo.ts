@@ -1,12 +1,12 @@
 /**
  * The echo server over node:net.
  *
- *   node-net-echo.js [--port 0] [--with data|lines]
+ *   node-net-echo.js [--port 0] [--with data|lines|corked]
  */
 import net from 'node:net';
 import { parseArgs } from 'node:util';
 
-import { obey, printListening } from './control';
+import { obey, printListening } from './shared/control';
 
 const NEWLINE = 10;
 const done = { messages: 0, connections: 0 };
@@ -25,27 +25,27 @@ function echoData(socket: net.Socket): void {
   });
 }
 
-/** Line by line, and what one read brought is sent as one: the best that `net.Socket` offers. */
-function echoLines(socket: net.Socket): void {
+/** Line by line. Corked, what one read brought is sent as one: the best that `net.Socket` offers. */
+function echoLines(socket: net.Socket, isCorked: boolean): void {
   let rest: Buffer = Buffer.alloc(0);
   socket.on('data', (bytes) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     let isDrained = true;
-    socket.cork();
+    if (isCorked) socket.cork();
     for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
       done.messages++;
       isDrained = socket.write(rest.subarray(0, end + 1));
       rest = rest.subarray(end + 1);
     }
-    socket.uncork();
+    if (isCorked) socket.uncork();
     if (!isDrained) socket.pause();
   });
 }
 
-const echo = values.with === 'lines' ? echoLines : echoData;
 const server = net.createServer({ noDelay: true }, (socket) => {
   done.connections++;
-  echo(socket);
+  if (values.with === 'data') echoData(socket);
+  else echoLines(socket, values.with === 'corked');
   socket.on('drain', () => socket.resume());
   socket.on('error', () => socket.destroy());
 });

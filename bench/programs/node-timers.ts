@@ -1,5 +1,5 @@
 /** The timers of Node, or whatever runs this. */
-import { timeTimers } from './timing';
+import { timeTimers } from './shared/timing';
 
 timeTimers<ReturnType<typeof setTimeout>>({
   arm: (ms, fn) => setTimeout(fn, ms),
