@@ -6,13 +6,14 @@ import { barPlot, linePlot } from './plot';
 import { describeRun, HOW_TO_READ, tableOf, verdictTable } from './table';
 
 const STYLE = `
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 1240px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; }
 table { border-collapse: collapse; font-size: 13px; margin: 1em 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: right; white-space: pre-line; }
+th, td { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: right; white-space: pre; }
 th:first-child, td:first-child { text-align: left; }
 tr.ours td { background: #eef5fa; }
 td.met { color: #2a7a2a; } td.missed { color: #b03030; font-weight: bold; }
+.wide { overflow-x: auto; }
 svg { max-width: 100%; height: auto; display: block; margin: 1em 0; }
 .about { color: #555; }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
@@ -53,12 +54,12 @@ function section(
   );
   return `<h2>${escape(title)}</h2>
 ${plots.join('\n')}
-<table>
+<div class="wide"><table>
 <thead><tr>${head.map((cell) => `<th>${escape(cell)}</th>`).join('')}</tr></thead>
 <tbody>
 ${body.join('\n')}
 </tbody>
-</table>`;
+</table></div>`;
 }
 
 /** The backends' results as one picture: time over the number of descriptors. */

@@ -95,9 +95,9 @@ export function linePlot(
   const all = lines.flatMap(({ points }) => points.map(([, y]) => y));
   return render(LINES_HEIGHT, {
     title: { ...TITLE, text: title },
-    // Widths are guessed here, without the browser's fonts: leave room for wider ones.
-    legend: { top: 36, left: 60, width: 520, textStyle: TEXT, itemWidth: 40, itemGap: 50 },
-    grid: { left: 80, right: 30, top: 100, bottom: 60 },
+    // Beside the plot: widths are guessed here, without the browser's fonts.
+    legend: { orient: 'vertical', right: 30, top: 60, textStyle: TEXT, itemWidth: 40, itemGap: 14 },
+    grid: { left: 80, right: 200, top: 50, bottom: 60 },
     xAxis: { ...axis, name: xName, nameGap: 32 },
     yAxis: {
       ...axis,
