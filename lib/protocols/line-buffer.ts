@@ -64,7 +64,10 @@ export class LineBuffer {
   #find(delimiter: Buffer): number {
     if (delimiter !== this.#delimiter) this.#scanned = this.#start;
     this.#delimiter = delimiter;
-    return this.#bytes.subarray(0, this.#end).indexOf(delimiter, this.#scanned);
+    const bytes =
+      this.#end === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#end);
+    // Looking for one byte is several times as fast as looking for a buffer of one.
+    return bytes.indexOf(delimiter.length === 1 ? (delimiter[0] ?? 0) : delimiter, this.#scanned);
   }
 
   /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */

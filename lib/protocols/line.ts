@@ -34,7 +34,7 @@ export class LineHandler extends BufferedWriteHandler {
   /** Sends a line and its delimiter. Returns what `sendAll` does. */
   sendLine(line: Data): boolean {
     this.sendAll(line);
-    return this.sendAll(this.delimiter);
+    return this.sendAll(this.#delimiter);
   }
 
   /** What came after the last delimiter. */
