@@ -118,6 +118,7 @@ describe('internet addresses', () => {
   });
 });
 
+// A kernel may be built or started without IPv6.
 const describeIPv6 = hasIPv6 ? describe : describe.skip;
 describeIPv6('IPv6 addresses', () => {
   /** Interfaces that have a link-local address: its last field says which they are. */
@@ -166,6 +167,7 @@ describeIPv6('IPv6 addresses', () => {
     }
   });
 
+  // A machine with no interface but loopback has no such address.
   const testLinkLocal = linkLocal.length > 0 ? test : test.skip;
   testLinkLocal('a link-local listener is reached by the address it tells', () => {
     const [bytes = '', index = ''] = linkLocal[0] ?? [];
