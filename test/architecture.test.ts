@@ -12,7 +12,7 @@ import { root } from './support/processes';
  */
 const LAYERS: readonly { readonly layer: string; readonly files: readonly string[] }[] = [
   { layer: 'leaves', files: ['readiness', 'arguments', 'timers', 'sockets/address-types'] },
-  { layer: 'the system', files: ['errors', 'binding', 'sockets/constants'] },
+  { layer: 'the system', files: ['errors', 'kernel', 'binding', 'sockets/constants'] },
   { layer: 'sockets', files: ['sockets/address', 'sockets/slab', 'sockets/socket'] },
   { layer: 'beside sockets', files: ['sockets/waker', 'sockets/lookups'] },
   { layer: 'handlers', files: ['handlers/handler-state', 'handlers/handler'] },

@@ -5,7 +5,8 @@ import util from 'node:util';
 import fc from 'fast-check';
 
 import { socketpair } from '../lib';
-import { binding, type NativeBackend } from '../lib/binding';
+import { binding } from '../lib/binding';
+import type { LoopBackend } from '../lib/kernel';
 import { slab } from '../lib/sockets/slab';
 import { NOT_OPEN } from './support/descriptors';
 import { hostileArguments, type Place, unwrap } from './support/hostile';
@@ -84,7 +85,7 @@ function callWith(fn: unknown, args: readonly unknown[]): unknown {
   }
 }
 
-function make(name: string): NativeBackend {
+function make(name: string): LoopBackend {
   const backend = binding.createBackend(name);
   if (typeof backend === 'number') throw new Error(`${name}: ${backend}`);
   return backend;
@@ -98,7 +99,7 @@ function letGo(name: string, args: readonly unknown[], result: unknown): void {
     for (const fd of (args[2] as Int32Array).subarray(0, 2)) binding.close(fd);
   }
   if (name === 'createBackend' && typeof result === 'object') {
-    (result as Partial<NativeBackend>).close?.();
+    (result as Partial<LoopBackend>).close?.();
   }
 }
 

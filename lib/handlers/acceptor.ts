@@ -43,9 +43,10 @@ export class AcceptHandler extends Handler {
    */
   bind(address: Address): void {
     if (this.closed) openSocket(this, 'bind');
-    const { family, packed } = packAddress(address);
+    const { kernel } = this.socketMap[registry];
+    const { family, packed } = packAddress(address, kernel);
     const isOurs = this[socketOf] === undefined;
-    if (isOurs) giveSocket(this, Socket.create(family));
+    if (isOurs) giveSocket(this, Socket.createOn(kernel, family));
     const socket = openSocket(this, 'bind');
     try {
       for (const option of this.#pendingOptions) {

@@ -1,6 +1,7 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
 import { checkInteger, typeError } from '../arguments';
 import { closedError, SocketMapClosedError, SystemError } from '../errors';
+import type { Kernel } from '../kernel';
 import { Errno } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
 import type { Socket, SocketSurface } from '../sockets/socket';
@@ -23,6 +24,8 @@ import {
 
 /** What the inner side of a map does for its handlers. */
 export interface Registry {
+  /** Whose descriptors the map watches. */
+  readonly kernel: Kernel;
   /** Grows by one with every turn. */
   readonly turn: number;
   /** Whether a callback of this map is running. */

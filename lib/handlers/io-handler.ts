@@ -171,7 +171,9 @@ export class IOHandler extends Handler {
       const [address, ...others] = this.#candidates ?? [];
       if (address === undefined) return;
       try {
-        if (this[socketOf] === undefined) giveSocket(this, Socket.create(familyOf(address)));
+        if (this[socketOf] === undefined) {
+          giveSocket(this, Socket.createOn(this.socketMap[registry].kernel, familyOf(address)));
+        }
         openSocket(this, 'connect').connect(address);
         // Also where it stands already (a Unix socket): handleConnect comes from the loop.
         this.socketMap[registry].changed(this);

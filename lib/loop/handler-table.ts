@@ -1,13 +1,16 @@
 /** The handlers of a map, by descriptor, and what the backend has been told of them. */
+import { typeError } from '../arguments';
 import { SystemError } from '../errors';
 import type { Handled, Handler, Registry } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
 import { failure, socketOf, state, State, watched } from '../handlers/handler-state';
+import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
 import type { Backend } from '../readiness';
 import { Errno } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
 import type { SocketSurface } from '../sockets/socket';
+import { Socket } from '../sockets/socket';
 
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 
@@ -24,6 +27,7 @@ export class HandlerTable implements Registry {
   /** Counts turns. */
   turn = 0;
   isDispatching = false;
+  readonly kernel: Kernel;
   readonly #backend: Backend;
   readonly #notifier: Notifier;
   readonly #owner: TableOwner;
@@ -39,7 +43,8 @@ export class HandlerTable implements Registry {
   #pending = new Set<Handler>();
   #raised: unknown[] = [];
 
-  constructor(backend: Backend, notifier: Notifier, owner: TableOwner) {
+  constructor(kernel: Kernel, backend: Backend, notifier: Notifier, owner: TableOwner) {
+    this.kernel = kernel;
     this.#backend = backend;
     this.#notifier = notifier;
     this.#owner = owner;
@@ -65,10 +70,14 @@ export class HandlerTable implements Registry {
   }
 
   add(handler: Handler): void {
+    const socket = handler[socketOf];
+    if (socket instanceof Socket && socket.kernel !== this.kernel) {
+      throw typeError('sock', socket, 'of the same kernel, real or simulated, as the map');
+    }
     const fd = handler.fileno();
     const holder = this.#handlers[fd];
     if (holder !== undefined) {
-      if (holder[socketOf] === handler[socketOf]) {
+      if (holder[socketOf] === socket) {
         throw new Error(`addHandler: descriptor ${fd} is in this map already`);
       }
       // The kernel has given the number out anew, so it was closed behind its holder's back.

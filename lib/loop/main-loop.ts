@@ -1,9 +1,9 @@
 /** The main loop: the one that dispatches, whatever the backend. */
 import { isMainThread } from 'node:worker_threads';
 
-import type { NativeBackend } from '../binding';
-import { binding, Control } from '../binding';
 import { checked, SystemError } from '../errors';
+import type { Kernel, LoopBackend } from '../kernel';
+import { Control } from '../kernel';
 import type { Notifier } from '../notifier';
 import { POLLIN } from '../readiness';
 import type { LookupResult } from '../sockets/lookups';
@@ -20,10 +20,11 @@ const BATCH = 1024;
 export class MainLoop {
   readonly table: HandlerTable;
   isClosed = false;
-  readonly #backend: NativeBackend;
+  readonly #kernel: Kernel;
+  readonly #backend: LoopBackend;
   readonly #notifier: Notifier;
   readonly #timers = new TimerQueue();
-  readonly #lookups = new Lookups(() => this.#wakeupFd());
+  readonly #lookups: Lookups;
   /** What wake-ups from other threads call. */
   readonly #wakeListeners = new Set<() => void>();
   readonly #ready = new Int32Array(2 * BATCH);
@@ -41,13 +42,15 @@ export class MainLoop {
   /** While Node's loop does the waiting. */
   #running: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
-  /** `name` is one that the addon knows. Throws a `SystemError` where the kernel does not have it. */
-  constructor(name: string, notifier: Notifier) {
-    const backend = binding.createBackend(name);
+  /** Throws a `SystemError` where the kernel has no backend of that name. */
+  constructor(kernel: Kernel, name: string, notifier: Notifier) {
+    const backend = kernel.createBackend(name);
     if (typeof backend === 'number') throw new SystemError(`${name} set-up`, backend);
+    this.#kernel = kernel;
     this.#backend = backend;
     this.#notifier = notifier;
-    this.table = new HandlerTable(backend, notifier, this);
+    this.#lookups = new Lookups(kernel, () => this.#wakeupFd());
+    this.table = new HandlerTable(kernel, backend, notifier, this);
   }
 
   get isRunning(): boolean {
@@ -58,14 +61,14 @@ export class MainLoop {
   poll(seconds: number): number {
     this.#watchInterrupt();
     this.#prepare();
-    const endMs = binding.monotonicMs() + seconds * 1000;
+    const endMs = this.#kernel.monotonicMs() + seconds * 1000;
     const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
     for (;;) {
-      const timeoutMs = Math.max(0, turnAtMs - binding.monotonicMs());
+      const timeoutMs = Math.max(0, turnAtMs - this.#kernel.monotonicMs());
       const count = this.#backend.wait(timeoutMs, this.#ready);
       // Coming back to JavaScript is all that termination needs; any message interrupts, too.
       if (count !== 1 || this.#ready[0] !== this.#interrupt) return this.#turn(count);
-      binding.drainInterrupt(this.#interrupt);
+      this.#kernel.drainInterrupt(this.#interrupt);
     }
   }
 
@@ -90,7 +93,7 @@ export class MainLoop {
 
   addTimer(seconds: number, fn: () => void): Timer {
     this.attend();
-    return this.#timers.add(binding.monotonicMs() + seconds * 1000, fn);
+    return this.#timers.add(this.#kernel.monotonicMs() + seconds * 1000, fn);
   }
 
   addCall(fn: () => void): void {
@@ -114,7 +117,7 @@ export class MainLoop {
 
   /** A descriptor for another thread to wake this loop with; `fn` is called in the turn it brings. */
   addWakeup(fn: () => void): number {
-    const fd = checked('dup', binding.duplicate(this.#wakeupFd()));
+    const fd = checked('dup', this.#kernel.duplicate(this.#wakeupFd()));
     this.#wakeListeners.add(fn);
     return fd;
   }
@@ -127,7 +130,7 @@ export class MainLoop {
     this.#lookups.clear();
     this.#calls = [];
     this.#backend.close();
-    for (const fd of this.#own.keys()) binding.close(fd);
+    for (const fd of this.#own.keys()) this.#kernel.close(fd);
     // A turn that is under way ends in its own time, and tells what it has raised.
     if (this.#isInTurn) return;
     if (this.#running === undefined) this.table.throwRaised();
@@ -150,7 +153,7 @@ export class MainLoop {
       table.dispatchPending();
     });
     if (this.#timers.nextAtMs < Infinity) {
-      this.#timers.runDue(binding.monotonicMs(), timersEnd, (fn) => {
+      this.#timers.runDue(this.#kernel.monotonicMs(), timersEnd, (fn) => {
         this.#guard(fn);
       });
     }
@@ -236,8 +239,8 @@ export class MainLoop {
 
   #wakeupFd(): number {
     if (this.#wakeup < 0) {
-      this.#wakeup = this.#watch('eventfd', binding.createWakeup(), () => {
-        binding.drainWakeup(this.#wakeup);
+      this.#wakeup = this.#watch('eventfd', this.#kernel.createWakeup(), () => {
+        this.#kernel.drainWakeup(this.#wakeup);
         this.#lookups.check();
         for (const fn of this.#wakeListeners) this.#guard(fn);
       });
@@ -248,15 +251,15 @@ export class MainLoop {
   /** Has to be told to a worker that blocks here: libuv's loop, which is told, does not run. */
   #watchInterrupt(): void {
     if (isMainThread || this.#interrupt >= 0) return;
-    this.#interrupt = this.#watch('epoll_create1', binding.createInterrupt(), () => {
-      binding.drainInterrupt(this.#interrupt);
+    this.#interrupt = this.#watch('epoll_create1', this.#kernel.createInterrupt(), () => {
+      this.#kernel.drainInterrupt(this.#interrupt);
     });
   }
 
   #watch(syscall: string, fd: number, drain: () => void): number {
     checked(syscall, fd);
     const result = this.#backend.add(fd, POLLIN);
-    if (result < 0) binding.close(fd);
+    if (result < 0) this.#kernel.close(fd);
     checked(`${this.#backend.name} registration`, result);
     this.#own.set(fd, drain);
     return fd;

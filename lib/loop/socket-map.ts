@@ -1,9 +1,11 @@
 /** The socket maps' common face. */
 import { checkFunction, checkOptions, checkSeconds, typeError } from '../arguments';
+import { binding } from '../binding';
 import { SocketMapClosedError } from '../errors';
 import type { SocketMap } from '../handlers/handler';
 import { Handler } from '../handlers/handler';
 import { registry, state, State } from '../handlers/handler-state';
+import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
 import { notifierFrom } from '../notifier';
 import { Waker } from '../sockets/waker';
@@ -25,11 +27,11 @@ export abstract class BaseSocketMap implements SocketMap {
   readonly backend: string;
   readonly #loop: MainLoop;
 
-  /** `name` is one that the addon knows. Throws a `SystemError` where the kernel does not have it. */
-  protected constructor(name: string, options: SocketMapOptions = {}) {
+  /** Throws a `SystemError` where `kernel` has no backend of that name. */
+  protected constructor(name: string, options: SocketMapOptions = {}, kernel: Kernel = binding) {
     checkOptions(options, ['notifier']);
     this.backend = name;
-    this.#loop = new MainLoop(name, notifierFrom(options['notifier']));
+    this.#loop = new MainLoop(kernel, name, notifierFrom(options['notifier']));
     this[registry] = this.#loop.table;
   }
 

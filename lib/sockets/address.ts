@@ -2,6 +2,7 @@
 import { rangeError, typeError, checkInteger } from '../arguments';
 import { binding } from '../binding';
 import { lookupError } from '../errors';
+import type { Kernel } from '../kernel';
 
 import type { SocketAddress } from './address-types';
 
@@ -66,10 +67,10 @@ export function parseAddress(address: unknown): PackedAddress | NamedAddress {
 }
 
 /** An address that the kernel takes; a host name is resolved at once, blocking. */
-export function packAddress(address: unknown): PackedAddress {
+export function packAddress(address: unknown, kernel: Kernel): PackedAddress {
   const parsed = parseAddress(address);
   if ('packed' in parsed) return parsed;
-  const packed = binding.packInet(parsed.hostname, parsed.port, true);
+  const packed = kernel.packInet(parsed.hostname, parsed.port, true);
   if (packed === undefined) throw lookupError('ENOTFOUND', parsed.hostname);
   return withFamily(packed);
 }

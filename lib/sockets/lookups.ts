@@ -1,6 +1,6 @@
 /** Host names on their way to being resolved, off the loop. */
-import { binding } from '../binding';
 import { SystemError } from '../errors';
+import type { Kernel } from '../kernel';
 
 /** What a look-up comes to: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;
@@ -11,16 +11,18 @@ interface Lookup {
 }
 
 export class Lookups {
+  readonly #kernel: Kernel;
   readonly #wakeupFd: () => number;
   #waiting: Lookup[] = [];
 
   /** `wakeupFd` gives the eventfd(2) that is written when a look-up is done. */
-  constructor(wakeupFd: () => number) {
+  constructor(kernel: Kernel, wakeupFd: () => number) {
+    this.#kernel = kernel;
     this.#wakeupFd = wakeupFd;
   }
 
   start(hostname: string, done: (result: LookupResult) => void): void {
-    const result = binding.resolve(hostname, this.#wakeupFd());
+    const result = this.#kernel.resolve(hostname, this.#wakeupFd());
     if (typeof result === 'number') throw new SystemError('dup', result);
     this.#waiting.push({ result, done });
   }

@@ -2,6 +2,7 @@
 import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../arguments';
 import { binding } from '../binding';
 import { checked, SystemError } from '../errors';
+import type { Kernel } from '../kernel';
 
 import { inet4Address, packAddress, unpackAddress } from './address';
 import type { Address, SocketAddress } from './address-types';
@@ -12,7 +13,7 @@ import { slab } from './slab';
  * What a handler knows of its socket. Whatever has this surface (a TLS socket, a simulated one) can
  * stand in a `Socket`'s place.
  */
-export type SocketSurface = Pick<Socket, keyof Socket>;
+export type SocketSurface = Omit<Socket, 'kernel'>;
 
 /**
  * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
@@ -33,8 +34,15 @@ export interface Accepted {
  * closed socket every call but `close` and `fileno` throws `EBADF`.
  */
 export class Socket {
+  /** @internal Whose descriptor it is. */
+  declare kernel: Kernel;
   #fd: number;
   #role: SocketRole;
+
+  static {
+    // On the prototype, where it costs a connection no memory.
+    this.prototype.kernel = binding;
+  }
 
   private constructor(fd: number, role: SocketRole) {
     this.#fd = fd;
@@ -47,11 +55,21 @@ export class Socket {
     type: number = constants.SOCK_STREAM,
     protocol = 0,
   ): Socket {
+    return Socket.createOn(binding, family, type, protocol);
+  }
+
+  /** @internal */
+  static createOn(
+    kernel: Kernel,
+    family: number,
+    type: number = constants.SOCK_STREAM,
+    protocol = 0,
+  ): Socket {
     checkInteger('family', family);
     checkInteger('type', type);
     checkInteger('protocol', protocol);
-    const fd = checked('socket', binding.socket(family, type, protocol));
-    return new Socket(fd, type === constants.SOCK_DGRAM ? 'connected' : 'unconnected');
+    const fd = checked('socket', kernel.socket(family, type, protocol));
+    return Socket.#of(kernel, fd, type === constants.SOCK_DGRAM ? 'connected' : 'unconnected');
   }
 
   /**
@@ -69,11 +87,27 @@ export class Socket {
     family: number = constants.AF_UNIX,
     type: number = constants.SOCK_STREAM,
   ): [Socket, Socket] {
+    return Socket.pairOn(binding, family, type);
+  }
+
+  /** @internal */
+  static pairOn(
+    kernel: Kernel,
+    family: number = constants.AF_UNIX,
+    type: number = constants.SOCK_STREAM,
+  ): [Socket, Socket] {
     checkInteger('family', family);
     checkInteger('type', type);
     const pair = new Int32Array(2);
-    checked('socketpair', binding.socketpair(family, type, pair));
-    return [new Socket(pair[0] ?? -1, 'connected'), new Socket(pair[1] ?? -1, 'connected')];
+    checked('socketpair', kernel.socketpair(family, type, pair));
+    const [first = -1, second = -1] = pair;
+    return [Socket.#of(kernel, first, 'connected'), Socket.#of(kernel, second, 'connected')];
+  }
+
+  static #of(kernel: Kernel, fd: number, role: SocketRole): Socket {
+    const socket = new Socket(fd, role);
+    if (kernel !== binding) socket.kernel = kernel;
+    return socket;
   }
 
   /** The descriptor's number; -1 once closed or detached. */
@@ -96,40 +130,40 @@ export class Socket {
     const fd = this.#fd;
     if (fd < 0) return;
     this.#fd = -1;
-    binding.close(fd);
+    this.kernel.close(fd);
   }
 
   /** Gives the descriptor away without closing it, and returns it. Python's `detach`. */
   detach(): number {
     const fd = this.#fd;
     this.#fd = -1;
-    if (fd >= 0) binding.disown(fd);
+    if (fd >= 0) this.kernel.disown(fd);
     return fd;
   }
 
   /** bind(2). Host names are resolved at once, blocking: it is for a server's set-up. */
   bind(address: Address): void {
-    const { packed } = packAddress(address);
-    checked('bind', binding.bind(this.#fd, packed), unpackAddress(packed));
+    const { packed } = packAddress(address, this.kernel);
+    checked('bind', this.kernel.bind(this.#fd, packed), unpackAddress(packed));
   }
 
   /** listen(2). The kernel caps `backlog` at net.core.somaxconn. */
   listen(backlog: number): void {
     checkInteger('backlog', backlog);
-    checked('listen', binding.listen(this.#fd, backlog));
+    checked('listen', this.kernel.listen(this.#fd, backlog));
     this.#role = 'listening';
   }
 
   /** accept4(2): the next connection, or undefined where it would block. */
   accept(): Accepted | undefined {
-    const fd = binding.accept(this.#fd, peer);
+    const fd = this.kernel.accept(this.#fd, peer);
     if (fd === WOULD_BLOCK) return undefined;
     checked('accept', fd);
     // Making the object is a good part of what accepting costs, and costs less on this side.
     const [family = 0, host = 0, port = 0] = peer;
     const address =
-      family === constants.AF_INET ? inet4Address(host, port) : binding.acceptedAddress();
-    return { socket: new Socket(fd, 'connected'), address };
+      family === constants.AF_INET ? inet4Address(host, port) : this.kernel.acceptedAddress();
+    return { socket: Socket.#of(this.kernel, fd, 'connected'), address };
   }
 
   /**
@@ -138,8 +172,8 @@ export class Socket {
    * at once, blocking; `IOHandler.connect` resolves it off the loop.
    */
   connect(address: Address): boolean {
-    const { packed } = packAddress(address);
-    const result = binding.connect(this.#fd, packed);
+    const { packed } = packAddress(address, this.kernel);
+    const result = this.kernel.connect(this.#fd, packed);
     // connect(2): an interrupted attempt goes on, as one in progress does.
     const isOnItsWay = result === Errno.inProgress || result === Errno.interrupted;
     if (!isOnItsWay) checked('connect', result, unpackAddress(packed));
@@ -156,13 +190,13 @@ export class Socket {
     let count: number;
     if (flags !== 0) {
       checkInteger('flags', flags);
-      count = binding.recv(this.#fd, buffer, offset, length, flags);
+      count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
     } else if (buffer === slab.bytes) {
-      count = binding.recvSlab(this.#fd, offset, length);
+      count = this.kernel.recvSlab(this.#fd, offset, length);
     } else if (length === buffer.length) {
-      count = binding.recvWhole(this.#fd, buffer);
+      count = this.kernel.recvWhole(this.#fd, buffer);
     } else {
-      count = binding.recv(this.#fd, buffer, offset, length, 0);
+      count = this.kernel.recv(this.#fd, buffer, offset, length, 0);
     }
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
     return count;
@@ -174,13 +208,13 @@ export class Socket {
     let count: number;
     if (flags !== 0) {
       checkInteger('flags', flags);
-      count = binding.send(this.#fd, buffer, offset, length, flags);
+      count = this.kernel.send(this.#fd, buffer, offset, length, flags);
     } else if (buffer === slab.last) {
-      count = binding.sendSlab(this.#fd, slab.lastOffset + offset, length);
+      count = this.kernel.sendSlab(this.#fd, slab.lastOffset + offset, length);
     } else if (length === buffer.length) {
-      count = binding.sendWhole(this.#fd, buffer);
+      count = this.kernel.sendWhole(this.#fd, buffer);
     } else {
-      count = binding.send(this.#fd, buffer, offset, length, 0);
+      count = this.kernel.send(this.#fd, buffer, offset, length, 0);
     }
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
     return count;
@@ -190,7 +224,7 @@ export class Socket {
   sendMany(buffers: readonly Uint8Array[], offset = 0): number {
     checkBuffers(buffers);
     checkInteger('offset', offset, 0, buffers[0]?.byteLength ?? 0);
-    const count = binding.sendMany(this.#fd, buffers, offset);
+    const count = this.kernel.sendMany(this.#fd, buffers, offset);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('sendmsg', count);
     return count;
   }
@@ -200,7 +234,7 @@ export class Socket {
    * Throws the error that ended the stream. Takes nothing away.
    */
   unread(): number {
-    const count = binding.unread(this.#fd);
+    const count = this.kernel.unread(this.#fd);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
     return count;
   }
@@ -208,17 +242,17 @@ export class Socket {
   /** shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
   shutdown(how: number): void {
     checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
-    checked('shutdown', binding.shutdown(this.#fd, how));
+    checked('shutdown', this.kernel.shutdown(this.#fd, how));
   }
 
   /** getsockname(2): the address that this end has. */
   getsockname(): SocketAddress {
-    return named('getsockname', binding.getsockname(this.#fd));
+    return named('getsockname', this.kernel.getsockname(this.#fd));
   }
 
   /** getpeername(2): the address that the other end has. Throws `ENOTCONN` where there is none. */
   getpeername(): SocketAddress {
-    return named('getpeername', binding.getpeername(this.#fd));
+    return named('getpeername', this.kernel.getpeername(this.#fd));
   }
 
   /** getsockopt(2): an integer option's value; with `length`, that many bytes of any option. */
@@ -229,7 +263,7 @@ export class Socket {
     checkInteger('option', option);
     if (length !== undefined) checkInteger('length', length, 1, 1024);
     const value = Buffer.alloc(length ?? 4);
-    const written = checked('getsockopt', binding.getsockopt(this.#fd, level, option, value));
+    const written = checked('getsockopt', this.kernel.getsockopt(this.#fd, level, option, value));
     return length === undefined
       ? (new Int32Array(value.buffer, value.byteOffset, 1)[0] ?? 0)
       : value.subarray(0, written);
@@ -239,7 +273,7 @@ export class Socket {
   setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
     checkInteger('level', level);
     checkInteger('option', option);
-    checked('setsockopt', binding.setsockopt(this.#fd, level, option, optionBytes(value)));
+    checked('setsockopt', this.kernel.setsockopt(this.#fd, level, option, optionBytes(value)));
   }
 }
 

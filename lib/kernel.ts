@@ -1,0 +1,75 @@
+/**
+ * The kernel, as sockets and the loop know it: calls that take and return integers, a failure being
+ * a negative errno. The addon is the real one; `asynchia/testing` has a simulated one.
+ */
+import type { Backend } from './readiness';
+import type { SocketAddress } from './sockets/address-types';
+
+/** A backend that can also wait inside Node's own loop. */
+export interface LoopBackend extends Backend {
+  /**
+   * Hands the waiting to Node's loop. `control` holds the two doubles that `Control` names;
+   * `prepare` is called before a wait when there are changes, `dispatch` with what a wait brought.
+   */
+  joinLoop(
+    ready: Int32Array,
+    control: Float64Array,
+    prepare: () => void,
+    dispatch: (count: number) => void,
+  ): number;
+  leaveLoop(): void;
+}
+
+/** What a running map tells whoever waits for it through shared memory. */
+export const Control = {
+  /** When a turn is due without any event, in milliseconds of `monotonicMs`. */
+  turnAtMs: 0,
+  /** Not 0: changes wait to be flushed. */
+  hasChanges: 1,
+  fields: 2,
+} as const;
+
+export interface Kernel {
+  monotonicMs(): number;
+  createBackend(name: string): LoopBackend | number;
+
+  socket(family: number, type: number, protocol: number): number;
+  socketpair(family: number, type: number, pair: Int32Array): number;
+  /** Gives a descriptor away: it is no longer this process's to close. */
+  disown(fd: number): number;
+  close(fd: number): number;
+  bind(fd: number, packed: Uint8Array): number;
+  connect(fd: number, packed: Uint8Array): number;
+  listen(fd: number, backlog: number): number;
+  /** Puts the peer's family, host and port into `peer` where it is of IPv4. */
+  accept(fd: number, peer: Int32Array): number;
+  /** Who was accepted last. */
+  acceptedAddress(): SocketAddress;
+  shutdown(fd: number, how: number): number;
+  getsockname(fd: number): SocketAddress | number;
+  getpeername(fd: number): SocketAddress | number;
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
+  setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
+
+  /** Receives into the slab that `read` cuts its results off. */
+  recvSlab(fd: number, offset: number, length: number): number;
+  sendSlab(fd: number, offset: number, length: number): number;
+  recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
+  send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
+  recvWhole(fd: number, bytes: Uint8Array): number;
+  sendWhole(fd: number, bytes: Uint8Array): number;
+  sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number;
+  /** 1: there are bytes to read; 0: the stream has ended. */
+  unread(fd: number): number;
+
+  /** A sockaddr; undefined where `host` is none, or with `isName`, where nobody has that name. */
+  packInet(host: string, port: number, isName: boolean): Buffer | undefined;
+  /** Begins a look-up that writes to `wakeupFd` when it is done; what it returns tells the result. */
+  resolve(host: string, wakeupFd: number): (() => Buffer[] | string | undefined) | number;
+
+  createWakeup(): number;
+  duplicate(fd: number): number;
+  drainWakeup(fd: number): number;
+  createInterrupt(): number;
+  drainInterrupt(fd: number): number;
+}
