@@ -1,18 +1,15 @@
 /** AcceptHandler: listens, and accepts connections. */
-import { checkInteger } from '../arguments';
+import { checkInteger, rangeError, typeError } from '../arguments';
 import { SystemError } from '../errors';
 import { packAddress, unpackAddress } from '../sockets/address';
 import type { Address, SocketAddress } from '../sockets/address-types';
 import { constants, Errno } from '../sockets/constants';
-import { Socket } from '../sockets/socket';
+import { Socket, whenGone } from '../sockets/socket';
 import type { Timer } from '../timers';
 
 import type { Handled } from './handler';
 import { dropSocket, giveSocket, Handler, openSocket } from './handler';
 import { registry, release, socketOf, state, State } from './handler-state';
-
-/** Most connections that one turn accepts, so that a storm of them starves nobody. */
-const MOST_ACCEPTS_PER_TURN = 64;
 
 /** How long a listener rests when accepting fails, doubling from the first to the last. */
 const FIRST_REST_SECONDS = 0.05;
@@ -20,12 +17,51 @@ const LAST_REST_SECONDS = 1;
 
 /** Listens on a socket and accepts connections. asynchia's `AcceptHandler`. */
 export class AcceptHandler extends Handler {
+  /**
+   * Most connections at once; without limit, `Infinity`, unless it is set: in a subclass or at any
+   * time. At the limit the listener rests: connections wait in the backlog, and accepting goes on as
+   * soon as one has ended. What counts is every socket that was accepted while there was a limit,
+   * whoever has it, until its descriptor is closed or detached.
+   *
+   * A class that declares it as a field hides the accessor: what is set on its instances later is
+   * heeded when the next connection comes or ends. A bad value throws: when set, or from `listen`.
+   */
+  declare maxConnections: number;
+  /**
+   * Most connections that one turn accepts, so that a storm of them starves nobody. 64 unless it is
+   * set. Checked by `listen`.
+   */
+  declare acceptsPerTurn: number;
+
   /** Options that were set before there was a socket to set them on. */
   readonly #pendingOptions: number[] = [];
   #burst = 1;
   #lastTurn = 0;
   #rest: Timer | undefined = undefined;
   #restSeconds = FIRST_REST_SECONDS;
+  #maxConnections = Infinity;
+  /** How many of the connections that count are there. */
+  #count = 0;
+  /** One of them has ended. */
+  readonly #gone = (): void => {
+    this.#count--;
+    this.#goOn();
+  };
+
+  static {
+    this.prototype.acceptsPerTurn = 64;
+    Object.defineProperty(this.prototype, 'maxConnections', {
+      configurable: true,
+      get(this: AcceptHandler): number {
+        return this.#maxConnections;
+      },
+      set(this: AcceptHandler, count: number) {
+        checkMaxConnections(count);
+        this.#maxConnections = count;
+        this.#goOn();
+      },
+    });
+  }
 
   /** `SO_REUSEADDR`: binds to a port whose old connections still linger. */
   reuseAddr(): void {
@@ -66,6 +102,7 @@ export class AcceptHandler extends Handler {
    */
   listen(backlog: number): void {
     checkInteger('backlog', backlog);
+    this.#checkLimits();
     openSocket(this, 'listen').listen(backlog);
     this[state] |= State.open | State.listening;
     this.socketMap[registry].changed(this);
@@ -85,15 +122,22 @@ export class AcceptHandler extends Handler {
 
   /** Accepts what waits. Not to be overridden; `handleAccept` is. */
   override handleRead(): Handled {
+    try {
+      this.#checkLimits();
+    } catch (error) {
+      // Not to be told in every turn.
+      this.#restAWhile();
+      throw error;
+    }
     const { turn } = this.socketMap[registry];
     // A lone connection costs no second accept(2) that only says that there is none. A listener
     // that is ready turn after turn is busy, and takes more at a time.
-    this.#burst =
-      turn === this.#lastTurn + 1 ? Math.min(2 * this.#burst, MOST_ACCEPTS_PER_TURN) : 1;
+    this.#burst = turn === this.#lastTurn + 1 ? Math.min(2 * this.#burst, this.acceptsPerTurn) : 1;
     this.#lastTurn = turn;
-    for (let i = 0; i < this.#burst && this.readable && !this.closed; i++) {
+    for (let i = 0; i < this.#burst && this.readable && !this.closed && this.#hasRoom; i++) {
       if (!this.#acceptOne()) break;
     }
+    if (!this.#hasRoom) this.#park();
   }
 
   /** @internal */
@@ -123,6 +167,10 @@ export class AcceptHandler extends Handler {
     if (accepted === undefined) return false;
     this.#restSeconds = FIRST_REST_SECONDS;
     const { socket, address } = accepted;
+    if (this.maxConnections < Infinity) {
+      this.#count++;
+      socket[whenGone] = this.#gone;
+    }
     const inner = this.socketMap[registry];
     try {
       inner.settle(this, this.handleAccept(socket, address));
@@ -134,17 +182,45 @@ export class AcceptHandler extends Handler {
     return true;
   }
 
-  /** The connections stay in the backlog meanwhile, and the listener is not woken for them. */
+  get #hasRoom(): boolean {
+    return this.#count < this.maxConnections;
+  }
+
+  #checkLimits(): void {
+    checkMaxConnections(this.maxConnections);
+    checkInteger('acceptsPerTurn', this.acceptsPerTurn, 1);
+  }
+
   #restAfter(error: SystemError): void {
-    this[state] |= State.parked;
-    const inner = this.socketMap[registry];
-    inner.changed(this);
+    this.#restAWhile();
+    this.socketMap[registry].settle(this, this.handleAcceptError(error));
+  }
+
+  #restAWhile(): void {
+    this.#park();
     this.#rest?.cancel();
     this.#rest = this.socketMap.callIn(this.#restSeconds, () => {
-      this[state] &= ~State.parked;
-      inner.changed(this);
+      this.#goOn();
     });
     this.#restSeconds = Math.min(2 * this.#restSeconds, LAST_REST_SECONDS);
-    inner.settle(this, this.handleAcceptError(error));
   }
+
+  /** The connections stay in the backlog meanwhile, and the listener is not woken for them. */
+  #park(): void {
+    this[state] |= State.parked;
+    this.socketMap[registry].changed(this);
+  }
+
+  /** Accepts again, unless there is another reason to rest. */
+  #goOn(): void {
+    if (!(this[state] & State.parked) || this.#rest?.pending === true || !this.#hasRoom) return;
+    this[state] &= ~State.parked;
+    this.socketMap[registry].changed(this);
+  }
+}
+
+function checkMaxConnections(count: unknown): void {
+  if (typeof count !== 'number') throw typeError('maxConnections', count, 'a number');
+  if (count === Infinity || (Number.isInteger(count) && count > 0)) return;
+  throw rangeError('maxConnections', count, 'an integer, 1 or more, or Infinity');
 }

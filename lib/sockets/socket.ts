@@ -9,11 +9,14 @@ import type { Address, SocketAddress } from './address-types';
 import { constants, Errno, WOULD_BLOCK } from './constants';
 import { slab } from './slab';
 
+/** The key of what a socket calls once, when its descriptor is closed or given away. */
+export const whenGone: unique symbol = Symbol('whenGone');
+
 /**
  * What a handler knows of its socket. Whatever has this surface (a TLS socket, a simulated one) can
  * stand in a `Socket`'s place.
  */
-export type SocketSurface = Omit<Socket, 'kernel'>;
+export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone>;
 
 /**
  * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
@@ -36,12 +39,15 @@ export interface Accepted {
 export class Socket {
   /** @internal Whose descriptor it is. */
   declare kernel: Kernel;
+  /** @internal */
+  declare [whenGone]: (() => void) | undefined;
   #fd: number;
   #role: SocketRole;
 
   static {
-    // On the prototype, where it costs a connection no memory.
+    // On the prototype, where they cost a connection no memory.
     this.prototype.kernel = binding;
+    this.prototype[whenGone] = undefined;
   }
 
   private constructor(fd: number, role: SocketRole) {
@@ -131,13 +137,16 @@ export class Socket {
     if (fd < 0) return;
     this.#fd = -1;
     this.kernel.close(fd);
+    this[whenGone]?.();
   }
 
   /** Gives the descriptor away without closing it, and returns it. Python's `detach`. */
   detach(): number {
     const fd = this.#fd;
     this.#fd = -1;
-    if (fd >= 0) this.kernel.disown(fd);
+    if (fd < 0) return fd;
+    this.kernel.disown(fd);
+    this[whenGone]?.();
     return fd;
   }
 

@@ -1,0 +1,298 @@
+/** How many connections a listener takes: at once, and in a turn. */
+import { closeSync } from 'node:fs';
+
+import { AcceptHandler, Handler, IOHandler, Server, Socket, type SocketMap } from '../../lib';
+import { BufferedWriteHandler } from '../../lib/protocols';
+import { expectRefused, misuse, thrownBy, WRONG } from '../support/bad-values';
+import { onEveryMap } from '../support/maps';
+import { reset } from '../support/streams';
+import { expectQuiet, turnUntil, until } from '../support/turns';
+
+/** Keeps what it accepts, and does with it what the test says. */
+class Acceptor extends AcceptHandler {
+  readonly accepted: Socket[] = [];
+  readonly errors: string[] = [];
+  onAccept: (socket: Socket) => void = () => undefined;
+
+  override handleAccept(socket: Socket): void {
+    this.accepted.push(socket);
+    this.onAccept(socket);
+  }
+
+  override handleError(error: unknown): void {
+    this.errors.push(error instanceof Error ? error.message : String(error));
+  }
+}
+
+onEveryMap('most connections at once', (map) => {
+  let clients: Socket[];
+  let acceptor: Acceptor;
+  beforeEach(() => {
+    clients = [];
+    acceptor = listening(new Acceptor(map()));
+  });
+  afterEach(() => {
+    for (const socket of [...clients, ...acceptor.accepted]) socket.close();
+  });
+
+  function listening<A extends AcceptHandler>(listener: A): A {
+    listener.bind(['127.0.0.1', 0]);
+    listener.listen(100);
+    return listener;
+  }
+
+  function connect(count: number, to: AcceptHandler = acceptor): void {
+    for (let i = 0; i < count; i++) {
+      const client = Socket.create();
+      client.connect(to.socket.getsockname());
+      clients.push(client);
+    }
+  }
+
+  function turnUntilAccepted(count: number): void {
+    turnUntil(map(), () => acceptor.accepted.length >= count, `connection ${count}`);
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(count);
+  }
+
+  test('at the limit the others wait, and the listener does not spin', () => {
+    acceptor.maxConnections = 3;
+    connect(10);
+    turnUntilAccepted(3);
+  });
+
+  const endings: Record<string, (socket: Socket, client: Socket, map: SocketMap) => void> = {
+    'its handler closes': (socket, _client, on) => {
+      new IOHandler(on, socket).close();
+    },
+    'its handler ends': (socket, client, on) => {
+      new BufferedWriteHandler(on, socket).end('bye');
+      client.close();
+    },
+    'the peer closes': (socket, client, on) => {
+      new IOHandler(on, socket).setReadable(true);
+      client.close();
+    },
+    'the peer resets': (socket, client, on) => {
+      new IOHandler(on, socket).setReadable(true);
+      reset(client);
+    },
+    'its handler is idle for too long': (socket, _client, on) => {
+      new IOHandler(on, socket).idleTimeout = 0.001;
+    },
+    'the socket is closed without a handler': (socket) => socket.close(),
+    'the socket is detached': (socket) => closeSync(socket.detach()),
+    'its handler was taken out, and is closed': (socket, _client, on) => {
+      const handler = new IOHandler(on, socket);
+      on.delHandler(handler);
+      handler.close();
+    },
+    'its descriptor is found to be gone': (socket, _client, on) => {
+      const handler = new (class extends Handler {
+        override handleError(): void {}
+      })(on, socket);
+      handler.setReadable(true);
+      on.poll(0);
+      Socket.fromFd(handler.fileno()).close();
+      handler.setWritable(true);
+    },
+  };
+
+  test.each(Object.entries(endings))('accepting goes on when %s', (_name, end) => {
+    acceptor.maxConnections = 1;
+    connect(3);
+    for (let count = 1; count <= 3; count++) {
+      turnUntilAccepted(count);
+      end(acceptor.accepted.at(-1)!, clients[count - 1]!, map());
+    }
+  });
+
+  test('accepting goes on when handleAccept closes, or throws, in the same turn', () => {
+    acceptor.maxConnections = 1;
+    acceptor.onAccept = (socket) => {
+      if (acceptor.accepted.length % 2 === 0) throw new Error('not this one');
+      socket.close();
+    };
+    connect(10);
+    turnUntilAccepted(10);
+    expect(acceptor.errors).toEqual(Array(5).fill('not this one'));
+  });
+
+  test('closing twice, or a detached one, makes room for one', () => {
+    acceptor.maxConnections = 1;
+    connect(3);
+    turnUntilAccepted(1);
+    const [first] = acceptor.accepted;
+    closeSync(first!.detach());
+    first!.close();
+    first!.detach();
+    turnUntilAccepted(2);
+  });
+
+  test('while run() runs, all are served in the end, and never too many at once', async () => {
+    let open = 0;
+    let most = 0;
+    class Once extends BufferedWriteHandler {
+      constructor(socketMap: SocketMap, socket?: Socket) {
+        super(socketMap, socket);
+        most = Math.max(most, ++open);
+        this.setReadable(true);
+      }
+      override handleRead(): void {
+        this.end(this.read(10));
+      }
+      override handleCleanup(): void {
+        open--;
+      }
+    }
+    const server = listening(new Server(map(), Once));
+    server.maxConnections = 2;
+    const answers: string[] = [];
+    class Client extends BufferedWriteHandler {
+      override handleConnect(): void {
+        this.setReadable(true);
+        this.sendAll('hello');
+      }
+      override handleRead(): void {
+        answers.push(this.read(10).toString());
+      }
+    }
+    const running = map().run();
+    for (let i = 0; i < 20; i++) new Client(map()).connect(server.socket.getsockname());
+    await until(() => answers.length === 20, 'all the answers');
+    expect(answers).toEqual(Array(20).fill('hello'));
+    expect(most).toBe(2);
+    map().close();
+    await running;
+  });
+
+  test('raised while it rests, the limit is heeded at once', () => {
+    acceptor.maxConnections = 1;
+    connect(5);
+    turnUntilAccepted(1);
+    acceptor.maxConnections = 3;
+    turnUntilAccepted(3);
+    acceptor.maxConnections = Infinity;
+    turnUntilAccepted(5);
+  });
+
+  test('lowered, the limit is heeded by the next', () => {
+    acceptor.maxConnections = 3;
+    connect(2);
+    turnUntilAccepted(2);
+    acceptor.maxConnections = 1;
+    connect(2);
+    expectQuiet(map());
+    acceptor.accepted[0]!.close();
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(2);
+    acceptor.accepted[1]!.close();
+    turnUntilAccepted(3);
+  });
+
+  test('those that came before there was a limit do not count', () => {
+    connect(3);
+    turnUntilAccepted(3);
+    acceptor.maxConnections = 1;
+    connect(2);
+    turnUntilAccepted(4);
+    acceptor.accepted[0]!.close();
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(4);
+  });
+
+  test('pausing and resuming the listener does not lift the limit', () => {
+    acceptor.maxConnections = 1;
+    connect(3);
+    turnUntilAccepted(1);
+    acceptor.setReadable(false);
+    acceptor.setReadable(true);
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(1);
+  });
+
+  test('a paused listener stays paused when a connection ends', () => {
+    acceptor.maxConnections = 1;
+    connect(2);
+    turnUntilAccepted(1);
+    acceptor.setReadable(false);
+    acceptor.accepted[0]!.close();
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(1);
+    acceptor.setReadable(true);
+    turnUntilAccepted(2);
+  });
+
+  test('connections outlive their listener, and the map', () => {
+    acceptor.maxConnections = 2;
+    connect(3);
+    turnUntilAccepted(2);
+    acceptor.close();
+    acceptor.accepted[0]!.close();
+    map().close();
+    acceptor.accepted[1]!.close();
+  });
+
+  test('a subclass may declare both limits as fields', () => {
+    class Small extends Acceptor {
+      override maxConnections = 2;
+      override acceptsPerTurn = 1;
+    }
+    const small = listening(new Small(map()));
+    connect(4, small);
+    turnUntil(map(), () => small.accepted.length === 2, 'two connections');
+    expectQuiet(map());
+    small.accepted[0]!.close();
+    turnUntil(map(), () => small.accepted.length === 3, 'one more');
+    expectQuiet(map());
+    expect(small.accepted.length).toBe(3);
+    for (const socket of small.accepted) socket.close();
+  });
+
+  test('a turn accepts acceptsPerTurn at most', () => {
+    acceptor.acceptsPerTurn = 5;
+    connect(60);
+    while (acceptor.accepted.length < 60) {
+      const before = acceptor.accepted.length;
+      expect(map().poll()).toBe(1);
+      const count = acceptor.accepted.length - before;
+      expect(count).toBeGreaterThan(0);
+      expect(count).toBeLessThanOrEqual(5);
+    }
+  });
+
+  const NO_LIMIT = [...WRONG, undefined, 'text', '5', [], NaN, -1, 0, 1.5, -Infinity];
+
+  test('bad limits are refused by name', () => {
+    expectRefused(
+      misuse('set', 'maxConnections', NO_LIMIT, (value) => (acceptor.maxConnections = value)),
+    );
+    expect(acceptor.maxConnections).toBe(Infinity);
+    for (const [name, values] of [
+      ['maxConnections', NO_LIMIT],
+      ['acceptsPerTurn', [...NO_LIMIT, Infinity]],
+    ] as const) {
+      const listen = (value: never): void => {
+        const listener = new Acceptor(map());
+        // As a class field does it.
+        Object.defineProperty(listener, name, { value });
+        listener.bind(['127.0.0.1', 0]);
+        listener.listen(1);
+      };
+      expectRefused(misuse('listen', name, values, listen));
+    }
+    expect(thrownBy(() => (acceptor.maxConnections = 0)).message).toBe(
+      'maxConnections must be an integer, 1 or more, or Infinity; got 0',
+    );
+  });
+
+  test('a limit that turns bad is told, without spinning, and mended', () => {
+    acceptor.acceptsPerTurn = NaN;
+    connect(1);
+    turnUntil(map(), () => acceptor.errors.length > 0, 'the error');
+    expectQuiet(map());
+    acceptor.acceptsPerTurn = 1;
+    turnUntilAccepted(1);
+    expect(acceptor.errors[0]).toMatch(/^acceptsPerTurn must be .* got NaN$/);
+  });
+});
