@@ -52,6 +52,11 @@ export class Notifier {
     this.#call(handler, () => handler.handleClose(error));
   }
 
+  /** The handler has been idle for too long. */
+  timeoutObj(handler: Handler): void {
+    this.#call(handler, () => handler.handleTimeout());
+  }
+
   /** What the last callback left to send is sent. */
   flushObj(handler: Handler): void {
     this.#call(handler, () => handler[flush]());

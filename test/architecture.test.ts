@@ -15,7 +15,7 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'the system', files: ['errors', 'kernel', 'binding', 'sockets/constants'] },
   { layer: 'sockets', files: ['sockets/address', 'sockets/slab', 'sockets/socket'] },
   { layer: 'beside sockets', files: ['sockets/waker', 'sockets/lookups'] },
-  { layer: 'handlers', files: ['handlers/handler-state', 'handlers/handler'] },
+  { layer: 'handlers', files: ['handlers/handler-state', 'handlers/registry', 'handlers/handler'] },
   { layer: 'notifier', files: ['notifier'] },
   { layer: 'loop', files: ['loop/dispatch', 'loop/handler-table', 'loop/main-loop'] },
   { layer: 'the face of maps', files: ['loop/socket-map'] },
@@ -23,7 +23,7 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'choice of a map', files: ['maps/default', 'maps/index'] },
   {
     layer: 'kinds of handlers',
-    files: ['handlers/io-handler', 'handlers/acceptor', 'handlers/server'],
+    files: ['handlers/idle-watch', 'handlers/io-handler', 'handlers/acceptor', 'handlers/server'],
   },
   { layer: 'buffers of protocols', files: ['protocols/output-queue', 'protocols/line-buffer'] },
   { layer: 'protocols', files: ['protocols/buffered-write', 'protocols/line', 'protocols/index'] },

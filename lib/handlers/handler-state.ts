@@ -17,6 +17,10 @@ export const hasUnsent: unique symbol = Symbol('hasUnsent');
 export const flush: unique symbol = Symbol('flush');
 /** The key of a method: whether input that was taken from the socket still waits to be told. */
 export const hasUntold: unique symbol = Symbol('hasUntold');
+/** The key of a method: the handler begins to be watched. */
+export const entered: unique symbol = Symbol('entered');
+/** The key of an idle time-out; undefined where there is none. */
+export const idleWatch: unique symbol = Symbol('idleWatch');
 /** The key of a method: lets go of what a closed handler no longer needs. */
 export const release: unique symbol = Symbol('release');
 /** The key of a method: what became of a connection attempt. */
@@ -61,4 +65,6 @@ export const State = {
   lingering: 1 << 16,
   /** Interest may have changed since the last wait. */
   dirty: 1 << 17,
+  /** The handler has an idle time-out, which is to be told when bytes move. */
+  timed: 1 << 18,
 } as const;

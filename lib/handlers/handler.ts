@@ -1,14 +1,13 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
 import { checkInteger, typeError } from '../arguments';
 import { closedError, SocketMapClosedError, SystemError } from '../errors';
-import type { Kernel } from '../kernel';
 import { Errno } from '../sockets/constants';
-import type { LookupResult } from '../sockets/lookups';
 import type { Socket, SocketSurface } from '../sockets/socket';
 import type { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
 
 import {
+  entered,
   failure,
   flush,
   hasUnsent,
@@ -21,37 +20,9 @@ import {
   State,
   watched,
 } from './handler-state';
+import type { Handled, Registry } from './registry';
 
-/** What the inner side of a map does for its handlers. */
-export interface Registry {
-  /** Whose descriptors the map watches. */
-  readonly kernel: Kernel;
-  /** Grows by one with every turn. */
-  readonly turn: number;
-  /** Whether a callback of this map is running. */
-  readonly isDispatching: boolean;
-  /** Keeps a handler that has no descriptor yet. */
-  expect(handler: Handler): void;
-  add(handler: Handler): void;
-  delete(handler: Handler): void;
-  /** Whether a handler of this map has this very socket. */
-  holds(socket: SocketSurface): boolean;
-  /** The handler's interest may have changed: it is looked at before the next wait. */
-  changed(handler: Handler): void;
-  /** `flush` is to be called when the running callback returns. */
-  flushLater(handler: Handler): void;
-  /** The handler has failed or been half-closed: looked at in this turn, or the next. */
-  endLater(handler: Handler): void;
-  /** Sees to it that the promise a callback returned is not forgotten. */
-  settle(handler: Handler, result: Handled): void;
-  /** Tells the handler of an error that a callback threw. */
-  report(handler: Handler, error: unknown): void;
-  /** Tells the handler that it is over. */
-  cleanup(handler: Handler): void;
-  /** An error that nobody handles: comes out of `poll` or `runSync`, or rejects `run()`. */
-  raise(error: unknown): void;
-  resolve(hostname: string, done: (result: LookupResult) => void): void;
-}
+export type { Handled };
 
 /**
  * A socket map, as its handlers and its users know it: decides which handler has pending I/O, and
@@ -60,7 +31,7 @@ export interface Registry {
  */
 export interface SocketMap {
   /** @internal */
-  readonly [registry]: Registry;
+  readonly [registry]: Registry<Handler>;
 
   /** Which mechanism tells readiness: `'select'`, `'poll'`, `'epoll'`. */
   readonly backend: string;
@@ -116,9 +87,6 @@ export interface SocketMap {
   close(): void;
   [Symbol.dispose](): void;
 }
-
-/** What a callback may return; where a promise rejects, `handleError` is told. */
-export type Handled = void | PromiseLike<void>;
 
 /**
  * Manages the I/O of one socket. Subclasses override the `handle*` methods they care about; what
@@ -241,6 +209,8 @@ export class Handler {
    * sent; or the connection broke, with `error`. Called once at most; `handleCleanup` follows.
    */
   handleClose(_error?: SystemError): Handled {}
+  /** No byte has moved for as long as an `IOHandler`'s `idleTimeout` says. */
+  handleTimeout(): Handled {}
   /** The handler is over, whatever ended it. Called exactly once, and last. */
   handleCleanup(): Handled {}
 
@@ -265,6 +235,9 @@ export class Handler {
 
   /** @internal */
   [flush](): Handled {}
+
+  /** @internal */
+  [entered](): void {}
 
   /** @internal */
   [release](): void {}

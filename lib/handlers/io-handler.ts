@@ -9,8 +9,20 @@ import type { LookupResult } from '../sockets/lookups';
 import { slab } from '../sockets/slab';
 import { Socket } from '../sockets/socket';
 
+import type { Handled } from './handler';
 import { dropSocket, giveSocket, Handler, openSocket } from './handler';
-import { failure, registry, settleConnect, socketOf, state, State } from './handler-state';
+import {
+  entered,
+  failure,
+  idleWatch,
+  registry,
+  release,
+  settleConnect,
+  socketOf,
+  state,
+  State,
+} from './handler-state';
+import { IdleWatch } from './idle-watch';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -26,14 +38,40 @@ const MISUSE: ReadonlySet<string> = new Set([
 ]);
 
 /** What made the map stop watching, until something is read. */
-const { connecting, failed, hungUp, open, parked, readable, readShut, urgentTold, writeEnded } =
-  State;
+const { connecting, failed, hungUp, open, parked, readable, readShut, timed, urgentTold } = State;
+const { writeEnded } = State;
 const UNTIL_READ = parked | hungUp | urgentTold | failed;
 
 /** Manages the I/O of one connection. asynchia's `IOHandler`. */
 export class IOHandler extends Handler {
   /** Where `connect` has not yet been; undefined unless it is under way. */
   #candidates: SocketAddress[] | undefined = undefined;
+  /** @internal */
+  declare [idleWatch]: IdleWatch | undefined;
+  /**
+   * After so many seconds in which no byte was received or sent through the handler, `handleTimeout`
+   * is called. 0, and so never, unless it is set: in a subclass or at any time, and counted anew
+   * from then. A connection attempt counts as idle, from `connect` until it stands; so does a
+   * handler that is paused, or whose peer does not read. Never early: monotonic, and rounded up.
+   *
+   * A class that declares it as a field (`idleTimeout = 30`) hides the accessor. What is set on its
+   * instances later is heeded when bytes move next, or when the time set before has passed.
+   */
+  declare idleTimeout: number;
+
+  static {
+    // On the prototype, where a handler without a time-out pays nothing for it.
+    this.prototype[idleWatch] = undefined;
+    Object.defineProperty(this.prototype, 'idleTimeout', {
+      configurable: true,
+      get(this: IOHandler): number {
+        return this[idleWatch]?.seconds ?? 0;
+      },
+      set(this: IOHandler, seconds: number) {
+        this.#watchIdle().set(seconds);
+      },
+    });
+  }
 
   /**
    * Connects. A host name is resolved without blocking the loop, and each of its addresses is tried
@@ -47,6 +85,8 @@ export class IOHandler extends Handler {
     if (this[state] & connecting) throw new SystemError('connect', Errno.alreadyConnecting);
     if (this[state] & open) throw new SystemError('connect', Errno.isConnected);
     this[state] |= connecting;
+    // Looking up a name is a part of it, and has no descriptor yet.
+    this[entered]();
     if ('packed' in parsed) {
       this.#candidates = [unpackAddress(parsed.packed)];
       this.#attempt();
@@ -75,6 +115,22 @@ export class IOHandler extends Handler {
     return count > 0 ? slab.take(Math.min(count, room)) : NOTHING;
   }
 
+  /**
+   * No byte has moved for `idleTimeout` seconds. Closes; a connection attempt fails with
+   * `ETIMEDOUT`. What `sendAll` has buffered is dropped. Where an override leaves the handler open,
+   * it is called again after as long again.
+   */
+  override handleTimeout(): Handled {
+    if (!(this[state] & connecting)) {
+      this.close();
+      return;
+    }
+    const [address] = this.#candidates ?? [];
+    // So that it does not succeed meanwhile.
+    dropSocket(this);
+    this.#failConnect(new SystemError('connect', Errno.timedOut, address));
+  }
+
   /** `recv` without flags. */
   read(n: number): Buffer {
     return this.recv(n);
@@ -95,7 +151,8 @@ export class IOHandler extends Handler {
       failTransfer(this, error);
       return 0;
     }
-    if ((this[state] & (readable | UNTIL_READ)) !== readable) this.#watchAgain();
+    // One test for all that is rare.
+    if ((this[state] & (readable | UNTIL_READ | timed)) !== readable) this.#received(count);
     return count > 0 ? count : 0;
   }
 
@@ -110,7 +167,9 @@ export class IOHandler extends Handler {
     if (this[state] & failed || bytes.length === 0) return 0;
     try {
       const count = socket.send(bytes, 0, bytes.length, flags);
-      return count === WOULD_BLOCK ? 0 : count;
+      if (count === WOULD_BLOCK) return 0;
+      if (this[state] & timed) this[idleWatch]?.stir();
+      return count;
     } catch (error) {
       failTransfer(this, error);
       return 0;
@@ -141,6 +200,7 @@ export class IOHandler extends Handler {
     if (errno === 0) {
       this.#candidates = undefined;
       this[state] = (this[state] & ~connecting) | open;
+      this[idleWatch]?.stir();
       this.socketMap[registry].changed(this);
       return undefined;
     }
@@ -153,6 +213,16 @@ export class IOHandler extends Handler {
     dropSocket(this);
     this.#attempt();
     return undefined;
+  }
+
+  /** @internal */
+  override [entered](): void {
+    if (this.idleTimeout !== 0) this.#watchIdle().begin();
+  }
+
+  /** @internal */
+  override [release](): void {
+    this[idleWatch]?.stop();
   }
 
   #resolved(hostname: string, port: number, result: LookupResult): void {
@@ -196,8 +266,15 @@ export class IOHandler extends Handler {
     this.socketMap[registry].endLater(this);
   }
 
-  /** Something was read, and so the map has reason to look at the descriptor afresh. */
-  #watchAgain(): void {
+  #watchIdle(): IdleWatch {
+    this[state] |= timed;
+    return (this[idleWatch] ??= new IdleWatch(this));
+  }
+
+  #received(count: number): void {
+    if (this[state] & timed && count > 0) this[idleWatch]?.stir();
+    if ((this[state] & (readable | UNTIL_READ)) === readable) return;
+    // Something was read, and so the map has reason to look at the descriptor afresh.
     this[state] &= ~(parked | hungUp | urgentTold);
     const inner = this.socketMap[registry];
     inner.changed(this);

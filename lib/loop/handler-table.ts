@@ -1,9 +1,10 @@
 /** The handlers of a map, by descriptor, and what the backend has been told of them. */
 import { typeError } from '../arguments';
 import { SystemError } from '../errors';
-import type { Handled, Handler, Registry } from '../handlers/handler';
+import type { Handled, Handler } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
-import { failure, socketOf, state, State, watched } from '../handlers/handler-state';
+import { entered, failure, socketOf, state, State, watched } from '../handlers/handler-state';
+import type { Registry } from '../handlers/registry';
 import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
 import type { Backend } from '../readiness';
@@ -14,7 +15,7 @@ import { Socket } from '../sockets/socket';
 
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 
-const { dirty, failed, member, readEnded } = State;
+const { dirty, failed, lingering, member, readEnded } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
@@ -23,7 +24,7 @@ export interface TableOwner {
   resolve(hostname: string, done: (result: LookupResult) => void): void;
 }
 
-export class HandlerTable implements Registry {
+export class HandlerTable implements Registry<Handler> {
   /** Counts turns. */
   turn = 0;
   isDispatching = false;
@@ -40,6 +41,7 @@ export class HandlerTable implements Registry {
   #count = 0;
   #changed: Handler[] = [];
   #unflushed: Handler[] = [];
+  #unstamped: { stamp(nowMs: number): void }[] = [];
   #pending = new Set<Handler>();
   #raised: unknown[] = [];
 
@@ -128,6 +130,19 @@ export class HandlerTable implements Registry {
     }
   }
 
+  stampLater(what: { stamp(nowMs: number): void }): void {
+    this.#unstamped.push(what);
+    this.#owner.attend();
+  }
+
+  /** Tells the time to those that want it. */
+  stamp(): void {
+    if (this.#unstamped.length === 0) return;
+    const nowMs = this.kernel.monotonicMs();
+    for (const what of this.#unstamped) what.stamp(nowMs);
+    this.#unstamped.length = 0;
+  }
+
   flushLater(handler: Handler): void {
     this.#unflushed.push(handler);
     this.#owner.attend();
@@ -177,6 +192,11 @@ export class HandlerTable implements Registry {
     if (!wasDispatching) this.flushOutput();
   }
 
+  /** One that was taken out hears nothing; one that lingers is closed when its time is up. */
+  timeout(handler: Handler): void {
+    if ((handler[state] & (member | lingering)) === member) this.#notifier.timeoutObj(handler);
+  }
+
   raise(error: unknown): void {
     this.#raised.push(error);
     this.#owner.attend();
@@ -223,6 +243,7 @@ export class HandlerTable implements Registry {
           : backend.modify(fd, wanted);
     if (result >= 0) {
       this.#masks[fd] = wanted;
+      if (has === 0) handler[entered]();
     } else {
       // Out of memory, or of watches (epoll_ctl(2)), or not open. A descriptor that the backend knew
       // and does not know any more was closed behind our back, and its number may be another's.

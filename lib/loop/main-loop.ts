@@ -208,6 +208,7 @@ export class MainLoop {
   /** Brings the backend and the native loop up to date for the next wait. */
   #prepare(): void {
     this.table.flushChanges();
+    this.table.stamp();
     const isDue = this.#isWoken || this.#calls.length > 0 || this.table.hasPending;
     this.#control[Control.turnAtMs] = isDue ? 0 : this.#timers.nextAtMs;
     this.#control[Control.hasChanges] = 0;

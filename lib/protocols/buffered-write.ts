@@ -2,7 +2,15 @@ import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
-import { flush, hasUnsent, registry, release, state, State } from '../handlers/handler-state';
+import {
+  flush,
+  hasUnsent,
+  idleWatch,
+  registry,
+  release,
+  state,
+  State,
+} from '../handlers/handler-state';
 import { failTransfer, IOHandler } from '../handlers/io-handler';
 import { constants } from '../sockets/constants';
 import type { Timer } from '../timers';
@@ -12,7 +20,7 @@ import { OutputQueue } from './output-queue';
 /** How long an ended connection waits for its peer to end too. */
 const LINGER_SECONDS = 5;
 
-const { connecting, ended, failed, lingering, open, readEnded } = State;
+const { connecting, ended, failed, lingering, open, readEnded, timed } = State;
 
 /**
  * Sends all that it is given, and buffers what the kernel does not take at once. asynchia's
@@ -107,6 +115,7 @@ export class BufferedWriteHandler extends IOHandler {
 
   /** @internal */
   override [release](): void {
+    super[release]();
     this.#queue?.giveBack();
     this.#queue = undefined;
     this.#linger?.cancel();
@@ -150,7 +159,8 @@ export class BufferedWriteHandler extends IOHandler {
     if (queue !== undefined) {
       try {
         // Short of all, one more system call would only say that it would block.
-        queue.sendTo(openSocket(this, 'sendAll'));
+        const count = queue.sendTo(openSocket(this, 'sendAll'));
+        if (this[state] & timed && count > 0) this[idleWatch]?.stir();
       } catch (error) {
         failTransfer(this, error);
         queue.giveBack();

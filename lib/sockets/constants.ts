@@ -64,6 +64,7 @@ export const constants = binding.constants as Readonly<Record<ConstantName, numb
 
 const { EAGAIN, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN, EALREADY, ENOTCONN, EPIPE } =
   os.constants.errno;
+const { ETIMEDOUT } = os.constants.errno;
 
 /** What `recvInto`, `send` and `unread` of a socket return where they would block: `-EAGAIN`. */
 export const WOULD_BLOCK = -EAGAIN;
@@ -78,4 +79,5 @@ export const Errno = {
   alreadyConnecting: -EALREADY,
   notConnected: -ENOTCONN,
   brokenPipe: -EPIPE,
+  timedOut: -ETIMEDOUT,
 } as const;

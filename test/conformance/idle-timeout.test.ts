@@ -1,0 +1,410 @@
+/** A handler on which nothing moves for `idleTimeout` seconds. */
+import {
+  type Handled,
+  IOHandler,
+  type Socket,
+  type SocketMap,
+  socketpair,
+  type SystemError,
+} from '../../lib';
+import { LineHandler } from '../../lib/protocols';
+import { expectRefused, misuse, NO_SECONDS } from '../support/bad-values';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { fill, receiveText, sendText, tcpListener, tcpPair } from '../support/streams';
+import { expectQuiet, turnUntil, until } from '../support/turns';
+
+/** A recorder of what it is told of its idleness, and when. */
+class Timed extends Recorder {
+  toldAtMs = NaN;
+  onTimeout: (() => unknown) | undefined;
+
+  override handleTimeout(): Handled {
+    this.events.push('timeout');
+    this.toldAtMs = performance.now();
+    if (this.onTimeout === undefined) return super.handleTimeout();
+    return this.onTimeout() as Handled;
+  }
+}
+
+onEveryMap('idle time-outs', (map) => {
+  const peers: Socket[] = [];
+  afterEach(() => {
+    for (const socket of peers.splice(0)) socket.close();
+  });
+
+  function pair(make = socketpair): [Timed, Socket] {
+    const [ours, theirs] = make();
+    peers.push(theirs);
+    return [new Timed(map(), ours), theirs];
+  }
+
+  function turnFor(seconds: number): void {
+    let isOver = false;
+    map().callIn(seconds, () => (isOver = true));
+    turnUntil(map(), () => isOver, 'a timer');
+  }
+
+  function turnUntilTold(handler: Timed, count = 1): void {
+    turnUntil(map(), () => handler.count('timeout') >= count, `time-out ${count}`);
+  }
+
+  const loops: Record<string, (handler: Timed) => Promise<void>> = {
+    poll: (handler) => {
+      turnUntilTold(handler);
+      return Promise.resolve();
+    },
+    runSync: (handler) => {
+      handler.onTimeout = () => map().close();
+      map().runSync();
+      return Promise.resolve();
+    },
+    run: async (handler) => {
+      const running = map().run();
+      await until(() => handler.closed, 'the time-out');
+      map().close();
+      await running;
+    },
+  };
+
+  test.each(Object.entries(loops))('%s: told when it is time, never early', async (_name, run) => {
+    const [handler] = pair();
+    const startMs = performance.now();
+    handler.idleTimeout = 0.05;
+    await run(handler);
+    expect(handler.toldAtMs - startMs).toBeGreaterThanOrEqual(50);
+    // The default closes, which is no end by the peer.
+    expect(handler.events).toEqual(['timeout', 'cleanup']);
+  });
+
+  const activities: Record<string, (handler: Timed, peer: Socket) => void> = {
+    'bytes received': (handler, peer) => {
+      sendText(peer, 'x');
+      turnUntil(map(), () => handler.received === 'x', 'the byte');
+    },
+    'bytes sent': (handler) => {
+      handler.send('x');
+    },
+    'bytes that sendAll sent': (handler) => {
+      handler.sendAll('x');
+    },
+    'bytes that had waited': (handler, peer) => {
+      handler.sendAll(Buffer.alloc(1 << 20));
+      while (handler.bufferedAmount > 0) {
+        receiveText(peer);
+        map().poll(0);
+      }
+    },
+    'setting it': (handler) => {
+      handler.idleTimeout = 0.2;
+    },
+  };
+
+  test.each(Object.entries(activities))('%s: counted from then', (_name, act) => {
+    const [handler, peer] = pair();
+    handler.idleTimeout = 0.2;
+    // Long enough for a count from the start to be seen.
+    turnFor(0.02);
+    const beforeMs = performance.now();
+    act(handler, peer);
+    turnUntilTold(handler);
+    expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(200);
+  });
+
+  test('activity outside of a turn counts from when it was', () => {
+    const [handler] = pair();
+    handler.idleTimeout = 0.05;
+    map().poll(0);
+    const startMs = performance.now();
+    // The thread does not turn meanwhile, and the timer is overdue when it does.
+    while (performance.now() < startMs + 60);
+    const beforeMs = performance.now();
+    handler.send('x');
+    turnUntilTold(handler);
+    expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(50);
+  });
+
+  test('an active handler costs no timer a message', () => {
+    const [handler, peer] = pair();
+    handler.idleTimeout = 10;
+    map().poll(0);
+    let timers = 0;
+    const callIn = map().callIn.bind(map());
+    map().callIn = (seconds, fn): ReturnType<typeof callIn> => {
+      timers++;
+      return callIn(seconds, fn);
+    };
+    for (let i = 0; i < 100; i++) {
+      sendText(peer, 'x');
+      handler.sendAll('y');
+      turnUntil(map(), () => handler.received.length === i + 1, 'the byte');
+    }
+    expect(timers).toBe(0);
+  });
+
+  test('a paused handler is idle, whatever waits for it', () => {
+    const [handler, peer] = pair();
+    handler.setReadable(false);
+    handler.idleTimeout = 0.02;
+    sendText(peer, 'unread');
+    turnUntilTold(handler);
+    expect(handler.events).toEqual(['timeout', 'cleanup']);
+  });
+
+  test('a peer that never reads makes a handler idle', () => {
+    const [handler, peer] = pair();
+    fill(peer);
+    handler.setReadable(false);
+    handler.sendAll(Buffer.alloc(1 << 20));
+    handler.idleTimeout = 0.02;
+    turnUntilTold(handler);
+    expect(handler.bufferedAmount).toBe(0);
+    expect(handler.closed).toBe(true);
+  });
+
+  test('an attempt to connect fails with ETIMEDOUT', () => {
+    const listener = tcpListener(0);
+    peers.push(listener);
+    // One more than fit: the kernel answers them no more (tcp(7), net.ipv4.tcp_abort_on_overflow).
+    const failures: Partial<SystemError>[] = [];
+    const handlers = Array.from({ length: 4 }, () => {
+      const handler = new (class extends Timed {
+        override handleConnectFailed(error: SystemError): void {
+          super.handleConnectFailed(error);
+          failures.push(error);
+        }
+      })(map());
+      handler.idleTimeout = 0.2;
+      handler.connect(listener.getsockname());
+      return handler;
+    });
+    turnUntil(map(), () => handlers.every(({ closed }) => closed), 'time-outs');
+    const waiting = handlers.filter(({ events }) => !events.includes('connect'));
+    expect(waiting.length).toBeGreaterThan(0);
+    for (const { events } of waiting) {
+      expect(events).toEqual(['timeout', 'connectFailed ETIMEDOUT', 'cleanup']);
+    }
+    expect(failures[0]).toMatchObject({ syscall: 'connect', address: '127.0.0.1' });
+    const served = handlers.filter(({ events }) => events.includes('connect'));
+    for (const { events } of served) expect(events).toEqual(['connect', 'timeout', 'cleanup']);
+  });
+
+  test('an attempt that has succeeded is a connection that counts anew', () => {
+    const listener = tcpListener();
+    peers.push(listener);
+    const handler = new Timed(map());
+    handler.idleTimeout = 0.1;
+    const startMs = performance.now();
+    handler.connect(listener.getsockname());
+    turnUntilTold(handler);
+    expect(handler.toldAtMs - startMs).toBeGreaterThanOrEqual(100);
+    expect(handler.events).toEqual(['connect', 'timeout', 'cleanup']);
+  });
+
+  test('before there is a connection or an attempt, nothing is idle', () => {
+    const handler = new Timed(map());
+    handler.idleTimeout = 0.01;
+    turnFor(0.05);
+    expect(handler.events).toEqual([]);
+  });
+
+  const declarations: Record<string, new (socketMap: SocketMap, socket: Socket) => Timed> = {
+    'as a field': class extends Timed {
+      override idleTimeout = 0.02;
+    },
+    'in the constructor': class extends Timed {
+      constructor(socketMap: SocketMap, socket: Socket) {
+        super(socketMap, socket);
+        this.idleTimeout = 0.02;
+      }
+    },
+    'as a getter': class extends Timed {
+      // @ts-expect-error JavaScript may; TypeScript wants a field.
+      override get idleTimeout(): number {
+        return 0.02;
+      }
+    },
+  };
+
+  test.each(Object.entries(declarations))('a class may set it %s', (_name, Kind) => {
+    const [ours, theirs] = socketpair();
+    peers.push(theirs);
+    const handler = new Kind(map(), ours);
+    expect(handler.idleTimeout).toBe(0.02);
+    turnUntilTold(handler);
+  });
+
+  test('a field that is changed is heeded when bytes move, and when its time has passed', () => {
+    const [ours, theirs] = socketpair();
+    peers.push(theirs);
+    const handler = new (class extends Timed {
+      override idleTimeout = 100;
+    })(map(), ours);
+    map().poll(0);
+    handler.idleTimeout = 0.05;
+    sendText(theirs, 'x');
+    turnUntil(map(), () => handler.received === 'x', 'the byte');
+    handler.idleTimeout = 0.1;
+    const beforeMs = performance.now();
+    turnUntilTold(handler);
+    expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
+  });
+
+  test('it may be shortened, lengthened and taken away at any time', () => {
+    const [handler] = pair();
+    expect(handler.idleTimeout).toBe(0);
+    handler.idleTimeout = 100;
+    map().poll(0);
+    handler.idleTimeout = 0.02;
+    handler.onTimeout = () => undefined;
+    turnUntilTold(handler);
+    handler.idleTimeout = 0;
+    turnFor(0.06);
+    expect(handler.count('timeout')).toBe(1);
+    handler.idleTimeout = 0.1;
+    const beforeMs = performance.now();
+    turnUntilTold(handler, 2);
+    expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
+  });
+
+  test('an override that leaves the handler open is called again after as long again', () => {
+    const [handler] = pair();
+    const toldAtMs: number[] = [];
+    handler.onTimeout = () => toldAtMs.push(performance.now());
+    handler.idleTimeout = 0.03;
+    turnUntilTold(handler, 3);
+    const gapsMs = toldAtMs.slice(1).map((at, i) => at - toldAtMs[i]!);
+    for (const gap of gapsMs) expect(gap).toBeGreaterThanOrEqual(30);
+    expect(handler.closed).toBe(false);
+  });
+
+  test('an override may say good-bye', () => {
+    const [handler, peer] = pair(tcpPair);
+    handler.onTimeout = () => handler.end('too slow\n');
+    handler.idleTimeout = 0.02;
+    turnUntilTold(handler);
+    let heard = '';
+    turnUntil(
+      map(),
+      () => {
+        heard += receiveText(peer) ?? '';
+        return heard === 'too slow\n';
+      },
+      'the good-bye',
+    );
+    peer.close();
+    turnUntil(map(), () => handler.closed, 'the end');
+    // It lingers on its own time.
+    expect(handler.count('timeout')).toBe(1);
+  });
+
+  test('once ended and all sent, a handler lingers on its own time', () => {
+    const [handler, peer] = pair();
+    handler.idleTimeout = 0.02;
+    handler.end('bye');
+    turnFor(0.08);
+    expect(handler.events).toEqual([]);
+    peer.close();
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['cleanup']);
+  });
+
+  test('ended with bytes that nobody takes, a handler is idle', () => {
+    const [handler] = pair();
+    handler.idleTimeout = 0.02;
+    handler.sendAll(Buffer.alloc(1 << 20));
+    handler.end();
+    turnUntil(map(), () => handler.closed, 'the time-out');
+    expect(handler.events.slice(-2)).toEqual(['timeout', 'cleanup']);
+  });
+
+  test('nothing is told of a handler that was closed, or taken out, until it is back', () => {
+    const [closed] = pair();
+    const [out] = pair();
+    closed.idleTimeout = 0.02;
+    out.idleTimeout = 0.02;
+    map().poll(0);
+    closed.close();
+    closed.idleTimeout = 0.01;
+    map().delHandler(out);
+    turnFor(0.08);
+    expect(closed.events).toEqual(['cleanup']);
+    expect(out.events).toEqual([]);
+    map().addHandler(out);
+    turnUntilTold(out);
+  });
+
+  test('a closed handler leaves no timer behind', () => {
+    const [handler] = pair();
+    handler.idleTimeout = 0.02;
+    map().poll(0);
+    handler.close();
+    const startMs = performance.now();
+    map().poll(0.06);
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(60);
+  });
+
+  test('what it throws, or its promise rejects with, goes to handleError', () => {
+    const [handler] = pair();
+    handler.idleTimeout = 0.02;
+    handler.onTimeout = () => {
+      throw new Error('thrown');
+    };
+    turnUntil(map(), () => handler.count('error thrown') > 0, 'the error');
+  });
+
+  test('its promise’s rejection goes to handleError', async () => {
+    const [handler] = pair();
+    handler.idleTimeout = 0.02;
+    handler.onTimeout = () => {
+      handler.idleTimeout = 0;
+      return Promise.reject(new Error('rejected'));
+    };
+    const running = map().run();
+    await until(() => handler.count('error rejected') > 0, 'the error');
+    map().close();
+    await running;
+  });
+
+  test('an idle map with time-outs does not turn before one is due', () => {
+    const [handler] = pair();
+    handler.idleTimeout = 100;
+    expectQuiet(map());
+    const startMs = performance.now();
+    expect(map().poll(0.05)).toBe(0);
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(50);
+  });
+
+  test('lines of a handler that times out are whole until then', () => {
+    const lines: string[] = [];
+    const [ours, theirs] = socketpair();
+    peers.push(theirs);
+    const handler = new (class extends LineHandler {
+      override idleTimeout = 0.05;
+      override lineReceived(line: Buffer): void {
+        lines.push(line.toString());
+      }
+    })(map(), ours);
+    handler.setReadable(true);
+    sendText(theirs, 'one\ntwo\nthr');
+    turnUntil(map(), () => handler.closed, 'the time-out');
+    expect(lines).toEqual(['one', 'two']);
+    expect(handler.remainder.toString()).toBe('thr');
+  });
+
+  test('a bad time is refused by name; as a field, it is told', () => {
+    const [ours, theirs] = socketpair();
+    peers.push(theirs);
+    const handler = new IOHandler(map(), ours);
+    const bad = [...NO_SECONDS, Infinity, undefined];
+    expectRefused(misuse('set', 'idleTimeout', bad, (value) => (handler.idleTimeout = value)));
+    expect(handler.idleTimeout).toBe(0);
+    const [field] = pair();
+    Object.defineProperty(field, 'idleTimeout', { value: -1, writable: true });
+    turnUntil(map(), () => field.events.length > 0, 'the error');
+    expect(field.events).toEqual([
+      'error idleTimeout must be a number of seconds, 0 or more; got -1',
+    ]);
+    expectQuiet(map());
+  });
+});
