@@ -1,0 +1,204 @@
+/**
+ * Faults in the kernel's calls: makes those that the addon makes fail, in this very process, as
+ * told. Everybody else's calls (Node's, libuv's, a peer's) are left alone.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import util from 'node:util';
+
+// The addon has to be loaded before its calls can be redirected.
+import '../../lib/binding';
+
+/** The calls that the addon makes. `peek` is a recv(2) that only looks. */
+export type Call =
+  | 'accept4'
+  | 'bind'
+  | 'close'
+  | 'connect'
+  | 'epoll_create1'
+  | 'epoll_add'
+  | 'epoll_modify'
+  | 'epoll_delete'
+  | 'epoll_wait'
+  | 'eventfd'
+  | 'eventfd_read'
+  | 'eventfd_write'
+  | 'fcntl'
+  | 'getaddrinfo'
+  | 'getpeername'
+  | 'getsockname'
+  | 'getsockopt'
+  | 'ioctl'
+  | 'listen'
+  | 'poll'
+  | 'pselect'
+  | 'recv'
+  | 'peek'
+  | 'recvmsg'
+  | 'send'
+  | 'sendmsg'
+  | 'setsockopt'
+  | 'shutdown'
+  | 'socket'
+  | 'socketpair';
+
+/** When a fault happens; of itself at the next call, once. */
+export interface When {
+  /** Only for this descriptor. */
+  readonly fd?: number;
+  /** So many calls pass before. */
+  readonly skip?: number;
+  /** So many calls are hit; `Infinity`: all that come. */
+  readonly times?: number;
+  /** The probability of being hit, drawn from the seed and the number of the call. */
+  readonly perMillion?: number;
+  /** So many calls in a row are hit, or none of them. */
+  readonly burst?: number;
+  /** The call is made all the same, and then reported to have failed. */
+  readonly afterwards?: boolean;
+}
+
+/** A call as the addon saw it. */
+export interface Traced {
+  readonly call: Call;
+  /** The descriptor; of a wait, its time-out in milliseconds. */
+  readonly detail: number;
+  /** A negative errno for failure. */
+  readonly result: number;
+}
+
+interface Native {
+  attach(): number;
+  detach(): void;
+  readonly memory: ArrayBuffer;
+  readonly calls: readonly Call[];
+}
+
+/** How the memory is laid out that both sides share; injector.c has the other side of it. */
+const MOST_RULES = 64;
+const MOST_CALLS = 32;
+const TRACE_LENGTH = 1024;
+const RULE_FIELDS = 9;
+const TRACE_FIELDS = 3;
+const AT = {
+  seed: 0,
+  ruleCount: 1,
+  traceCount: 2,
+  made: 3,
+  faulted: 3 + MOST_CALLS,
+  rules: 3 + 2 * MOST_CALLS,
+  trace: 3 + 2 * MOST_CALLS + RULE_FIELDS * MOST_RULES,
+} as const;
+
+const root = path.join(__dirname, '..', '..');
+
+/** Builds the injector where it is not built yet, and returns its path. */
+function build(): string {
+  const source = path.join(root, 'test', 'faults', 'injector.c');
+  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 8);
+  const folder = path.join(root, 'build', 'faults');
+  const file = path.join(folder, `injector-${digest}.node`);
+  if (existsSync(file)) return file;
+  mkdirSync(folder, { recursive: true });
+  // Where the headers are that the addon was built with.
+  const config = readFileSync(path.join(root, 'build', 'config.gypi'), 'utf8');
+  const headers = path.join(/"nodedir": "(.*)"/.exec(config)?.[1] ?? '/usr', 'include', 'node');
+  const unfinished = `${file}.${process.pid}`;
+  const options = ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-I', headers];
+  execFileSync('gcc', [...options, source, '-o', unfinished, '-ldl']);
+  // Another process may be at it too.
+  renameSync(unfinished, file);
+  return file;
+}
+
+export class Injector {
+  readonly #native: Native;
+  readonly #memory: Int32Array;
+
+  /** Takes hold of the addon's calls. Until something is to fail, they pass. */
+  constructor(seed = 0) {
+    this.#native = createRequire(__filename)(build()) as Native;
+    this.#memory = new Int32Array(this.#native.memory);
+    if (this.#native.attach() === 0) throw new Error('the addon is not loaded, or makes no calls');
+    this.clear();
+    this.#memory[AT.seed] = seed;
+  }
+
+  /** Makes a call fail. `error` is a name of errno(3); of `getaddrinfo`, its own number. */
+  fail(call: Call, error: string | number, when: When = {}): void {
+    const errno = typeof error === 'number' ? error : errnoOf(error);
+    this.#add(call, errno, 0, when);
+  }
+
+  /** Makes a transfer take `most` bytes at most, or an epoll_wait(2) so many events. */
+  shorten(call: Call, most: number, when: When = {}): void {
+    this.#add(call, 0, most, when);
+  }
+
+  /** How often a call was made, failed or not. */
+  made(call: Call): number {
+    return this.#memory[AT.made + this.#number(call)] ?? 0;
+  }
+
+  /** How many calls were made in all. */
+  get madeInAll(): number {
+    return this.#memory.subarray(AT.made, AT.made + MOST_CALLS).reduce((sum, n) => sum + n, 0);
+  }
+
+  /** How often a call was hit. */
+  faulted(call: Call): number {
+    return this.#memory[AT.faulted + this.#number(call)] ?? 0;
+  }
+
+  /** The calls since the last `clear`, as far back as is remembered. */
+  trace(): Traced[] {
+    const count = this.#memory[AT.traceCount] ?? 0;
+    const from = Math.max(0, count - TRACE_LENGTH);
+    return Array.from({ length: count - from }, (_, i) => {
+      const at = AT.trace + TRACE_FIELDS * ((from + i) % TRACE_LENGTH);
+      const [call = 0, detail = 0, result = 0] = this.#memory.subarray(at, at + TRACE_FIELDS);
+      return { call: this.#native.calls[call] ?? 'close', detail, result };
+    });
+  }
+
+  /** No call fails any more, and all that was counted is forgotten. */
+  clear(): void {
+    this.#memory.fill(0, AT.ruleCount);
+  }
+
+  /** Lets go of the addon's calls. */
+  detach(): void {
+    this.clear();
+    this.#native.detach();
+  }
+
+  #add(call: Call, errno: number, limit: number, when: When): void {
+    const index = this.#memory[AT.ruleCount] ?? 0;
+    if (index === MOST_RULES) throw new RangeError(`there are ${MOST_RULES} faults at most`);
+    const isAfterwards = when.afterwards === true ? 1 : 0;
+    const { fd = -1, skip = 0, times = 1, perMillion = 1e6, burst = 1 } = when;
+    const count = Math.min(times, 0x7fffffff);
+    const fields = [this.#number(call), fd, skip, count, errno, limit, perMillion, burst];
+    this.#memory.set([...fields, isAfterwards], AT.rules + RULE_FIELDS * index);
+    this.#memory[AT.ruleCount] = index + 1;
+  }
+
+  #number(call: Call): number {
+    const number = this.#native.calls.indexOf(call);
+    if (number < 0) throw new RangeError(`the injector knows no ${call}`);
+    return number;
+  }
+}
+
+/** The number of an errno, by its name in errno(3). */
+export function errnoOf(name: string): number {
+  const known = (os.constants.errno as Readonly<Record<string, number>>)[name];
+  if (known !== undefined) return known;
+  const [errno] = [...util.getSystemErrorMap()].find(([, [code]]) => code === name) ?? [];
+  if (errno === undefined) throw new RangeError(`${name} is no errno`);
+  return -errno;
+}

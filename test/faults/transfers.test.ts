@@ -1,0 +1,270 @@
+/** Every errno of recv(2) and send(2), short counts, and signals, for each kind of handler. */
+import { constants, type Socket, type SocketMap, socketpair } from '../../lib';
+import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { receiveText, sendText, tcpPair } from '../support/streams';
+import { expectQuiet, turnUntil } from '../support/turns';
+
+import { codeOf, injectFaults } from './faults';
+
+const faults = injectFaults();
+
+/** What a connection may break with: recv(2), send(2), tcp(7), ip(7). */
+const BREAKS = [
+  ...['ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
+  ...['ECONNABORTED', 'EPIPE', 'EPROTO', 'EIO', 'ENOMEM', 'ENOBUFS', 'EACCES', 'EPERM'],
+];
+/** What would be the program's mistake. */
+const MISUSES = ['EBADF', 'EFAULT', 'EINVAL', 'ENOTCONN', 'ENOTSOCK', 'EOPNOTSUPP', 'EDESTADDRREQ'];
+/** What send(2) lists besides, for sockets of other kinds. */
+const OTHERS = ['EALREADY', 'EISCONN', 'EMSGSIZE'];
+
+/** Writes down its lines, as a Recorder does what it reads. */
+class Lines extends LineHandler {
+  readonly events: string[] = [];
+
+  constructor(map: SocketMap, socket: Socket) {
+    super(map, socket);
+    this.setReadable(true);
+  }
+
+  override lineReceived(line: Buffer): void {
+    this.events.push(`line ${line.toString()}`);
+  }
+
+  override handleError(error: unknown): void {
+    this.events.push(`error ${String(error)}`);
+  }
+
+  override handleClose(error?: { code: string }): void {
+    this.events.push(`close ${error?.code ?? ''}`);
+  }
+
+  override handleCleanup(): void {
+    this.events.push('cleanup');
+  }
+}
+
+onEveryMap('transfers', (map) => {
+  let ours: Socket;
+  let theirs: Socket;
+  beforeEach(() => ([ours, theirs] = socketpair()));
+  afterEach(() => {
+    map().close();
+    ours.close();
+    theirs.close();
+  });
+
+  function ended(handler: { closed: boolean; events: string[] }): string[] {
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(map().poll(0)).toBe(0);
+    return handler.events;
+  }
+
+  describe('recv fails', () => {
+    test.each([...BREAKS, ...OTHERS])('rules 2, 3: %s: what came is read, then close', (errno) => {
+      const handler = new Recorder(map(), ours);
+      sendText(theirs, 'before');
+      faults.fail('recv', errno);
+      const end = [`close ${codeOf(errno)}`, 'cleanup'];
+      expect(ended(handler)).toEqual(['read ', 'read before', ...end]);
+    });
+
+    test.each(BREAKS)('rules 2, 3: %s of a connection that is gone', (errno) => {
+      const handler = new Recorder(map(), ours);
+      sendText(theirs, 'lost');
+      faults.fail('recv', errno);
+      faults.fail('peek', errno);
+      expect(ended(handler)).toEqual(['read ', `close ${codeOf(errno)}`, 'cleanup']);
+    });
+
+    test('a paused handler is told after it has read what came before', () => {
+      const handler = new Recorder(map(), ours);
+      handler.readBytes = 1;
+      sendText(theirs, 'ab');
+      map().poll(1);
+      handler.setReadable(false);
+      faults.fail('recv', 'ETIMEDOUT');
+      expect(handler.read(1).toString()).toBe('');
+      expectQuiet(map());
+      handler.setReadable(true);
+      expect(ended(handler)).toEqual(['read a', 'read b', 'close ETIMEDOUT', 'cleanup']);
+    });
+
+    test.each(MISUSES)('%s is thrown where it was called, and the connection stands', (errno) => {
+      const handler = new Recorder(map(), ours);
+      sendText(theirs, 'whole');
+      faults.fail('recv', errno);
+      turnUntil(map(), () => handler.received === 'whole', 'what was sent');
+      expect(handler.events).toEqual([
+        expect.stringContaining(`error recv ${codeOf(errno)}`),
+        'read whole',
+      ]);
+    });
+
+    test.each(['EAGAIN', 'EINTR'])('rule 10: %s is nothing', (errno) => {
+      const handler = new Lines(map(), ours);
+      faults.fail('recv', errno, { times: 100 });
+      sendText(theirs, 'one\ntwo\n');
+      turnUntil(map(), () => handler.events.length === 2, 'lines');
+      expect(handler.events).toEqual(['line one', 'line two']);
+      expect(faults.faulted('recv')).toBe(100);
+    });
+
+    test('lines that came whole before it are told, and the handler once', () => {
+      const handler = new Lines(map(), ours);
+      sendText(theirs, 'one\ntwo\npart');
+      turnUntil(map(), () => handler.events.length === 2, 'lines');
+      sendText(theirs, 'ial\nmore');
+      faults.fail('recv', 'ECONNRESET');
+      const lines = ['line one', 'line two', 'line partial'];
+      expect(ended(handler)).toEqual([...lines, 'close ECONNRESET', 'cleanup']);
+    });
+
+    test('what is thrown away after end() may fail too', () => {
+      const handler = new Recorder(map(), ours);
+      handler.end('bye');
+      sendText(theirs, 'ignored');
+      faults.fail('recv', 'ECONNRESET');
+      faults.fail('recv', 'ENOMEM');
+      turnUntil(map(), () => faults.faulted('recv') === 2, 'the faults');
+      theirs.close();
+      expect(ended(handler)).toEqual(['cleanup']);
+    });
+  });
+
+  describe('a look at what is unread fails', () => {
+    test.each(BREAKS)('rule 3: %s where the peer has ended: close', (errno) => {
+      const handler = new Recorder(map(), ours);
+      faults.fail('peek', errno);
+      theirs.close();
+      expect(ended(handler)).toEqual([`close ${codeOf(errno)}`, 'cleanup']);
+    });
+
+    test('rule 10: EINTR is nothing', () => {
+      const handler = new Recorder(map(), ours);
+      sendText(theirs, 'last');
+      theirs.close();
+      faults.fail('peek', 'EINTR', { times: 100 });
+      expect(ended(handler)).toEqual(['read last', 'close', 'cleanup']);
+      expect(faults.faulted('peek')).toBe(100);
+    });
+  });
+
+  describe('send fails', () => {
+    test.each([...BREAKS, ...OTHERS])('rule 15: %s: send returns 0, then close', (errno) => {
+      const handler = new Recorder(map(), ours);
+      faults.fail('send', errno);
+      expect(handler.send('x')).toBe(0);
+      expect(handler.send('y')).toBe(0);
+      expect(handler.events).toEqual([]);
+      expect(ended(handler)).toEqual([`close ${codeOf(errno)}`, 'cleanup']);
+      expect(receiveText(theirs)).toBe('');
+    });
+
+    test.each(BREAKS)('rules 2, 15: %s: what the peer sent is read before', (errno) => {
+      const handler = new Recorder(map(), ours);
+      sendText(theirs, 'before');
+      faults.fail('send', errno);
+      handler.sendAll('x');
+      expect(handler.bufferedAmount).toBe(0);
+      expect(ended(handler)).toEqual(['read before', `close ${codeOf(errno)}`, 'cleanup']);
+    });
+
+    test.each(MISUSES)('%s is thrown where it was called', (errno) => {
+      const handler = new Recorder(map(), ours);
+      faults.fail('send', errno);
+      expect(() => handler.send('x')).toThrow(`send ${codeOf(errno)}`);
+      expect(handler.send('y')).toBe(1);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+    });
+
+    test.each(['ENOBUFS', 'EPIPE'])('%s of many pieces at once (sendmsg)', (errno) => {
+      const handler = new Recorder(map(), ours);
+      faults.fail('send', 'EAGAIN');
+      faults.fail('sendmsg', errno);
+      handler.sendAll(Buffer.alloc(60_000));
+      handler.sendAll(Buffer.alloc(60_000));
+      handler.sendAll(Buffer.alloc(60_000));
+      expect(ended(handler)).toEqual([`close ${errno}`, 'cleanup']);
+      expect(faults.faulted('sendmsg')).toBe(1);
+    });
+
+    test('after end(), the handler is cleaned up, and told of no close that is its own', () => {
+      const handler = new Recorder(map(), ours);
+      faults.fail('send', 'EAGAIN');
+      handler.end('bye');
+      faults.fail('send', 'ECONNRESET');
+      expect(ended(handler)).toEqual(['write', 'close ECONNRESET', 'cleanup']);
+    });
+  });
+
+  describe('would block, interrupted, short', () => {
+    /** Sends a text of which every part is unlike every other, and compares what arrives. */
+    function expectArrives(Handler: typeof BufferedWriteHandler, pieces: string[]): void {
+      const handler = new Handler(map(), ours);
+      const reader = new Recorder(map(), theirs);
+      for (const piece of pieces) handler.sendAll(piece);
+      handler.end();
+      turnUntil(map(), () => reader.closed && handler.closed, 'all of it');
+      expect(reader.received).toBe(pieces.join(''));
+    }
+    const pieces = (count: number, length: number): string[] =>
+      Array.from({ length: count }, (_, i) => `${i} `.repeat(length).slice(0, length));
+
+    test.each([['socketpair'], ['tcp']])('one byte at a time, either way: %s', (kind) => {
+      if (kind === 'tcp') {
+        ours.close();
+        theirs.close();
+        [ours, theirs] = tcpPair();
+      }
+      for (const call of ['recv', 'send', 'sendmsg'] as const) {
+        faults.shorten(call, 1, { times: Infinity });
+      }
+      expectArrives(BufferedWriteHandler, pieces(20, 37));
+    });
+
+    test('now and then a would-block that is none, an interruption, a short count', () => {
+      for (const call of ['recv', 'send', 'sendmsg'] as const) {
+        faults.fail(call, 'EINTR', { times: Infinity, perMillion: 200_000, burst: 7 });
+        faults.fail(call, 'EAGAIN', { times: Infinity, perMillion: 200_000 });
+        faults.shorten(call, 3000, { times: Infinity, perMillion: 700_000 });
+      }
+      expectArrives(BufferedWriteHandler, pieces(40, 20_000));
+      expect(faults.faulted('sendmsg')).toBeGreaterThan(0);
+    });
+
+    test('lines arrive whole, one byte at a time', () => {
+      faults.shorten('recv', 1, { times: Infinity });
+      const handler = new Lines(map(), ours);
+      sendText(theirs, 'one\n\nthree\nrest');
+      theirs.shutdown(constants.SHUT_WR);
+      const lines = ['line one', 'line ', 'line three'];
+      expect(ended(handler)).toEqual([...lines, 'close ', 'cleanup']);
+      expect(handler.remainder.toString()).toBe('rest');
+    });
+  });
+
+  test('ENOTCONN of shutdown(2): the connection broke meanwhile, and close tells it', () => {
+    const handler = new Recorder(map(), ours);
+    faults.fail('shutdown', 'ENOTCONN');
+    handler.end('bye');
+    theirs.close();
+    expect(ended(handler)).toEqual(['cleanup']);
+    expect(faults.faulted('shutdown')).toBe(1);
+  });
+
+  test.each(['EINTR', 'EIO', 'ENOSPC'])(
+    '%s of close(2): the descriptor is gone, and cleanup is told once',
+    (errno) => {
+      faults.fail('close', errno, { afterwards: true, times: 2 });
+      const handler = new Recorder(map(), ours);
+      handler.close();
+      theirs.close();
+      handler.close();
+      expect(handler.events).toEqual(['cleanup']);
+    },
+  );
+});

@@ -1,0 +1,239 @@
+/** Every errno of epoll_wait(2), poll(2) and select(2), and signals in the middle of a wait. */
+import { type Socket, socketpair, type SocketMap } from '../../lib';
+import { PollSocketMap, SelectSocketMap } from '../../lib/maps';
+import { Epoll, EPOLLIN, Poll, POLLIN, select } from '../../lib/select';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { Recorder } from '../support/recorder';
+import { sendText } from '../support/streams';
+import { expectQuiet, turnUntil } from '../support/turns';
+
+import { codeOf, injectFaults } from './faults';
+import type { Call } from './injector';
+
+const faults = injectFaults();
+
+const WAIT: Readonly<Record<string, Call>> = {
+  epoll: 'epoll_wait',
+  poll: 'poll',
+  select: 'pselect',
+};
+
+/** The time-outs of the waits that were made, in milliseconds. */
+function timeouts(call: Call): number[] {
+  return faults
+    .trace()
+    .filter((traced) => traced.call === call)
+    .map(({ detail }) => detail);
+}
+
+/** Interrupted again and again, a wait of `seconds` is not short, and never begins anew. */
+function expectInterruptible(call: Call, seconds: number, wait: () => unknown): void {
+  const TIMES = 20;
+  faults.fail(call, 'EINTR', { times: TIMES });
+  const startMs = performance.now();
+  wait();
+  expect(performance.now() - startMs).toBeGreaterThanOrEqual(seconds * 1000);
+  const asked = timeouts(call);
+  expect(faults.faulted(call)).toBe(TIMES);
+  expect(asked.length).toBeGreaterThan(TIMES);
+  expect(asked).toEqual([...asked].sort((a, b) => b - a));
+  // Each interruption came a millisecond into the wait.
+  expect(asked.at(-1)).toBeLessThanOrEqual(seconds * 1000 - TIMES + 1);
+}
+
+onEveryMap('waiting fails', (map) => {
+  let theirs: Socket;
+  let handler: Acting;
+  beforeEach(() => {
+    const [ours, other] = socketpair();
+    theirs = other;
+    handler = new Acting(map(), ours);
+  });
+  afterEach(() => {
+    theirs.close();
+    map().close();
+  });
+
+  const call = (): Call => WAIT[map().backend]!;
+  // EBADF of select(2) is a descriptor that was closed behind its handler's back; poll(2) says whose.
+  const errnosOf = (backend: string): string[] =>
+    ['EBADF', 'EFAULT', 'EINVAL', 'ENOMEM'].filter((e) => e !== 'EBADF' || backend !== 'select');
+
+  test('whatever it fails with comes out of poll, and the next finds all as it was', () => {
+    for (const errno of errnosOf(map().backend)) {
+      sendText(theirs, errno);
+      faults.fail(call(), errno);
+      expect(() => map().poll(1)).toThrow(`${map().backend} wait ${codeOf(errno)}`);
+      expect(handler.received).toBe('');
+      turnUntil(map(), () => handler.received === errno, 'what was sent meanwhile');
+      handler.received = '';
+      faults.clear();
+    }
+  });
+
+  test('it comes out of runSync, which can be called again', () => {
+    faults.fail(call(), 'ENOMEM');
+    map().callIn(0, () => map().close());
+    expect(() => map().runSync()).toThrow('wait ENOMEM');
+    map().runSync();
+    expect(handler.events).toEqual(['cleanup']);
+  });
+
+  test('it rejects run(), which can be called again', async () => {
+    faults.fail(call(), 'ENOMEM');
+    await expect(map().run()).rejects.toThrow(`${map().backend} wait ENOMEM`);
+    sendText(theirs, 'later');
+    map().callIn(0, () => map().callIn(0, () => map().close()));
+    await map().run();
+    expect(handler.events).toEqual(['read later', 'cleanup']);
+  });
+
+  test('rule 10: interrupted again and again, poll() waits for as long as it was told', () => {
+    map().poll(0);
+    faults.clear();
+    expectInterruptible(call(), 0.06, () => expect(map().poll(0.06)).toBe(0));
+  });
+
+  test('rule 10: interrupted again and again, run() and its timers go on', async () => {
+    faults.fail(call(), 'EINTR', { times: 100 });
+    let isDue = false;
+    const startMs = performance.now();
+    map().callIn(0.03, () => {
+      isDue = true;
+      expect(performance.now() - startMs).toBeGreaterThanOrEqual(30);
+      sendText(theirs, 'after it');
+    });
+    handler.on.read = () => map().close();
+    await map().run();
+    expect(isDue).toBe(true);
+    expect(handler.events).toEqual(['read after it', 'cleanup']);
+  });
+
+  test('rule 10: a wait that is interrupted still tells what is ready', () => {
+    sendText(theirs, 'ready');
+    faults.fail(call(), 'EINTR', { times: 50 });
+    turnUntil(map(), () => handler.received === 'ready', 'what is ready');
+    expect(faults.faulted(call())).toBe(50);
+    expectQuiet(map());
+  });
+
+  test('an epoll_wait that tells one event at a time tells all in the end', () => {
+    faults.shorten('epoll_wait', 1, { times: Infinity });
+    const pairs = Array.from({ length: 20 }, () => socketpair());
+    const handlers = pairs.map(([ours]) => new Recorder(map(), ours));
+    for (const [, other] of pairs) sendText(other, 'x');
+    turnUntil(map(), () => handlers.every(({ received }) => received === 'x'), 'everybody');
+    for (const [, other] of pairs) other.close();
+  });
+});
+
+describe('select(2) and the poll(2) that completes it', () => {
+  let map: SocketMap;
+  let theirs: Socket;
+  let handler: Recorder;
+  beforeEach(() => {
+    map = new SelectSocketMap();
+    const [ours, other] = socketpair();
+    theirs = other;
+    handler = new Recorder(map, ours);
+    map.poll(0);
+    sendText(theirs, 'x');
+  });
+  afterEach(() => {
+    theirs.close();
+    map.close();
+  });
+
+  test.each(['EFAULT', 'EINVAL', 'ENOMEM'])('poll(2) fails with %s: out of poll()', (errno) => {
+    faults.fail('poll', errno);
+    expect(() => map.poll(1)).toThrow(`select wait ${errno}`);
+    turnUntil(map, () => handler.received === 'x', 'what was ready');
+  });
+
+  test('EINTR of the poll(2) is retried', () => {
+    faults.fail('poll', 'EINTR', { times: 10 });
+    turnUntil(map, () => handler.received === 'x', 'what was ready');
+  });
+
+  test('EBADF of select(2), though all descriptors are open, is nothing', () => {
+    faults.fail('pselect', 'EBADF');
+    turnUntil(map, () => handler.received === 'x', 'what was ready');
+    expectQuiet(map);
+    expect(handler.events).toEqual(['read x']);
+  });
+});
+
+test('several maps that run wait in one poll(2): when it fails, each is told', async () => {
+  const maps = [new PollSocketMap(), new SelectSocketMap()];
+  // The first is alone until the second has joined it.
+  const running = maps.map((map) => map.run());
+  faults.fail('poll', 'ENOMEM');
+  const outcomes = await Promise.allSettled(running);
+  expect(
+    outcomes.map((outcome) => String(outcome.status === 'rejected' && outcome.reason)),
+  ).toEqual([
+    'SystemError: poll wait ENOMEM: not enough memory',
+    'SystemError: select wait ENOMEM: not enough memory',
+  ]);
+  for (const map of maps) map.close();
+});
+
+describe('asynchia/select', () => {
+  let ours: Socket;
+  let theirs: Socket;
+  beforeEach(() => ([ours, theirs] = socketpair()));
+  afterEach(() => {
+    ours.close();
+    theirs.close();
+  });
+
+  const epollOf = (): Epoll => {
+    const epoll = new Epoll();
+    epoll.register(ours, EPOLLIN);
+    return epoll;
+  };
+  const pollOf = (): Poll => {
+    const poll = new Poll();
+    poll.register(ours, POLLIN);
+    return poll;
+  };
+
+  test.each(['EBADF', 'EINVAL', 'ENOMEM'])('select() throws %s', (errno) => {
+    faults.fail('pselect', errno);
+    expect(() => select([ours], [], [], 0)).toThrow(`select ${errno}`);
+    expect(select([ours], [theirs], [], 0)).toEqual([[], [theirs], []]);
+  });
+
+  test.each(['EFAULT', 'EINVAL', 'ENOMEM'])('Poll.poll throws %s', (errno) => {
+    const poll = pollOf();
+    faults.fail('poll', errno);
+    expect(() => poll.poll(0)).toThrow(`poll ${errno}`);
+    sendText(theirs, 'x');
+    expect(poll.poll(0)).toEqual([[ours.fileno(), POLLIN]]);
+  });
+
+  test.each(['EBADF', 'EFAULT', 'EINVAL'])('Epoll.poll throws %s', (errno) => {
+    const epoll = epollOf();
+    faults.fail('epoll_wait', errno);
+    expect(() => epoll.poll(0)).toThrow(`epoll_wait ${errno}`);
+    sendText(theirs, 'x');
+    expect(epoll.poll(0)).toEqual([[ours.fileno(), EPOLLIN]]);
+    epoll.close();
+  });
+
+  test.each(['EMFILE', 'ENFILE', 'ENOMEM'])('new Epoll() throws %s', (errno) => {
+    faults.fail('epoll_create1', errno);
+    expect(() => new Epoll()).toThrow(`epoll_create1 ${errno}`);
+  });
+
+  test('rule 10: interrupted again and again, each waits for as long as it was told', () => {
+    expectInterruptible('pselect', 0.06, () => select([ours], [], [], 0.06));
+    faults.clear();
+    expectInterruptible('poll', 0.06, () => pollOf().poll(0.06));
+    faults.clear();
+    const epoll = epollOf();
+    expectInterruptible('epoll_wait', 0.06, () => epoll.poll(0.06));
+    epoll.close();
+  });
+});
