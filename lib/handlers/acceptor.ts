@@ -9,7 +9,7 @@ import type { Timer } from '../timers';
 
 import type { Handled } from './handler';
 import { dropSocket, giveSocket, Handler, openSocket } from './handler';
-import { registry, release, socketOf, state, State } from './handler-state';
+import { failure, registry, release, socketOf, state, State, unwatched } from './handler-state';
 
 /** How long a listener rests when accepting fails, doubling from the first to the last. */
 const FIRST_REST_SECONDS = 0.05;
@@ -115,8 +115,9 @@ export class AcceptHandler extends Handler {
   }
 
   /**
-   * Accepting failed. Out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) the
-   * connections wait in the backlog, and accepting is tried again by itself.
+   * Accepting failed, or watching for connections. Out of descriptors or memory (`EMFILE`,
+   * `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`) the connections wait in the backlog, and it is tried
+   * again by itself.
    */
   handleAcceptError(_error: SystemError): Handled {}
 
@@ -143,6 +144,12 @@ export class AcceptHandler extends Handler {
   /** @internal */
   override [release](): void {
     this.#rest?.cancel();
+  }
+
+  /** @internal Out of memory or of watches (epoll_ctl(2)), it is tried again too. */
+  override [unwatched](error: SystemError): void {
+    this[failure] = undefined;
+    this.#restAfter(error);
   }
 
   #setOption(option: number): void {

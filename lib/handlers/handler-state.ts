@@ -9,7 +9,7 @@ export const state: unique symbol = Symbol('state');
 export const socketOf: unique symbol = Symbol('socket');
 /** The key of the descriptor that the map has a handler under; -1 where under none. */
 export const watched: unique symbol = Symbol('watched');
-/** The key of what a handler's transfers failed with. */
+/** The key of what a handler's transfers, its connecting or its watching failed with. */
 export const failure: unique symbol = Symbol('failure');
 /** The key of a method: whether bytes that were accepted for sending still wait. */
 export const hasUnsent: unique symbol = Symbol('hasUnsent');
@@ -25,6 +25,8 @@ export const idleWatch: unique symbol = Symbol('idleWatch');
 export const release: unique symbol = Symbol('release');
 /** The key of a method: what became of a connection attempt. */
 export const settleConnect: unique symbol = Symbol('settleConnect');
+/** The key of a method: what becomes of a listener that the map cannot watch. */
+export const unwatched: unique symbol = Symbol('unwatched');
 /** The key of a map's inner side, the one that handlers talk to. */
 export const registry: unique symbol = Symbol('registry');
 

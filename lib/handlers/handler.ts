@@ -18,6 +18,7 @@ import {
   socketOf,
   state,
   State,
+  unwatched,
   watched,
 } from './handler-state';
 import type { Handled, Registry } from './registry';
@@ -245,6 +246,12 @@ export class Handler {
   /** @internal What `connect` came to: undefined where it stands. */
   [settleConnect](): SystemError | undefined {
     return undefined;
+  }
+
+  /** @internal */
+  [unwatched](error: SystemError): void {
+    this.#socketMap[registry].report(this, error);
+    closeHandler(this);
   }
 
   #setInterest(name: 'readable' | 'writable', isWanted: boolean): void {

@@ -16,6 +16,8 @@ import {
   socketOf,
   state,
   State,
+  unwatched,
+  watched,
 } from '../handlers/handler-state';
 import type { Notifier } from '../notifier';
 import {
@@ -69,14 +71,14 @@ export function dispatchPending(handler: Handler, notifier: Notifier): void {
   const error = handler[failure];
   // One that was taken out is looked at when it comes back.
   if (!(handler[state] & member)) return;
-  if (error?.errno === Errno.badDescriptor) {
+  if (error?.errno === Errno.badDescriptor && handler[watched] >= 0) {
     lose(handler, notifier);
   } else if (handler[state] & connecting) {
     if (error !== undefined) failConnect(handler, notifier, error);
-  } else if (handler[state] & listening && error !== undefined) {
-    // It could not be watched, and so would be deaf in silence.
-    notifier.errorObj(handler, error);
-    closeHandler(handler);
+  } else if (error !== undefined && !(handler[state] & failed)) {
+    // It could not be watched, and so would be deaf in silence, to what lies unread too.
+    if (handler[state] & listening) handler[unwatched](error);
+    else finish(handler, notifier, error);
   } else {
     dispatchEnding(handler, 0, notifier);
   }

@@ -247,9 +247,11 @@ export class HandlerTable implements Registry<Handler> {
     } else {
       // Out of memory, or of watches (epoll_ctl(2)), or not open. A descriptor that the backend knew
       // and does not know any more was closed behind our back, and its number may be another's.
-      const errno = has === 0 ? result : Errno.badDescriptor;
+      const isForgotten = has !== 0 && result !== Errno.outOfMemory;
+      const errno = isForgotten ? Errno.badDescriptor : result;
       handler[failure] ??= new SystemError(`${backend.name} registration`, errno);
-      handler[state] |= failed;
+      // It ends without being watched until all is read.
+      handler[state] &= ~failed;
       this.endLater(handler);
     }
   }

@@ -62,9 +62,8 @@ export type ConstantName =
 /** The numbers of socket(7), tcp(7), ip(7), ipv6(7), unix(7) and send(2), by their C names. */
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 
-const { EAGAIN, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN, EALREADY, ENOTCONN, EPIPE } =
-  os.constants.errno;
-const { ETIMEDOUT } = os.constants.errno;
+const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN } = os.constants.errno;
+const { ENOMEM, ENOTCONN, EPIPE, ETIMEDOUT } = os.constants.errno;
 
 /** What `recvInto`, `send` and `unread` of a socket return where they would block: `-EAGAIN`. */
 export const WOULD_BLOCK = -EAGAIN;
@@ -78,6 +77,7 @@ export const Errno = {
   isConnected: -EISCONN,
   alreadyConnecting: -EALREADY,
   notConnected: -ENOTCONN,
+  outOfMemory: -ENOMEM,
   brokenPipe: -EPIPE,
   timedOut: -ETIMEDOUT,
 } as const;
