@@ -196,18 +196,18 @@ export class IOHandler extends Handler {
 
   /** @internal */
   override [settleConnect](): SystemError | undefined {
-    const errno = openSocket(this, 'connect').getsockopt(constants.SOL_SOCKET, constants.SO_ERROR);
-    if (errno === 0) {
+    const [address, ...others] = this.#candidates ?? [];
+    const error = this.#connectError(address);
+    if (error === undefined) {
       this.#candidates = undefined;
       this[state] = (this[state] & ~connecting) | open;
       this[idleWatch]?.stir();
       this.socketMap[registry].changed(this);
       return undefined;
     }
-    const [address, ...others] = this.#candidates ?? [];
     if (others.length === 0) {
       this[state] &= ~connecting;
-      return new SystemError('connect', -errno, address);
+      return error;
     }
     this.#candidates = others;
     dropSocket(this);
@@ -223,6 +223,18 @@ export class IOHandler extends Handler {
   /** @internal */
   override [release](): void {
     this[idleWatch]?.stop();
+  }
+
+  #connectError(address: SocketAddress | undefined): SystemError | undefined {
+    const { SOL_SOCKET, SO_ERROR } = constants;
+    try {
+      const errno = openSocket(this, 'connect').getsockopt(SOL_SOCKET, SO_ERROR);
+      return errno === 0 ? undefined : new SystemError('connect', -errno, address);
+    } catch (error) {
+      // Its descriptor is no socket any more.
+      if (error instanceof SystemError) return error;
+      throw error;
+    }
   }
 
   #resolved(hostname: string, port: number, result: LookupResult): void {
