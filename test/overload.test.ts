@@ -1,0 +1,29 @@
+/** The short form of every overload scenario, in a process of its own. */
+import path from 'node:path';
+
+import { scenarioNames } from './overload/scenarios';
+import type { Outcome } from './overload/stage';
+import { Program, root } from './support/processes';
+
+test.each(scenarioNames)('%s: all that is promised held', async (name) => {
+  const script = path.join(root, 'dist', 'overload', `${name}.js`);
+  const program = new Program(process.execPath, [script, '--json']);
+  const status = await program.ends();
+  if (program.stdout === '') throw new Error(`${name} ended (${status}): ${program.stderr}`);
+  const { held, facts, connections } = JSON.parse(program.stdout) as Outcome;
+  const broken = held.filter(({ isTrue }) => !isTrue).map(({ what }) => what);
+  expect({ broken, facts }).toEqual({ broken: [], facts });
+  expect(held.length).toBeGreaterThan(4);
+  expect(connections).toBeGreaterThan(0);
+});
+
+test('the command tells in a table, and refuses what it does not know', async () => {
+  const command = path.join(root, 'dist', 'overload', 'run.js');
+  const table = new Program(process.execPath, [command, 'endless-lines']);
+  expect([await table.ends(), table.stderr]).toEqual([0, '']);
+  expect(table.stdout).toContain('│ endless-lines │');
+  expect(table.stdout).toContain('│ all ');
+  const refused = new Program(process.execPath, [command, 'nothing']);
+  expect(await refused.ends()).toBe(1);
+  expect(refused.stderr).toContain('out-of-descriptors');
+});

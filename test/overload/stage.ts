@@ -1,0 +1,255 @@
+/** What the overload scenarios share: a map that runs, what is measured of it, and how that is told. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+import type { AcceptHandler, SocketMap } from 'asynchia';
+import { DefaultSocketMap } from 'asynchia/maps';
+import Table from 'cli-table3';
+
+import { python } from '../support/peers';
+import type { Program } from '../support/processes';
+import { until } from '../support/turns';
+
+/** The longest that any part of a full form takes. */
+const PATIENCE_MS = 300_000;
+/** At rest a process may use so much of a core; one that spins uses all of it. */
+const MOST_AT_REST = 0.1;
+
+/** What a scenario comes to. */
+export interface Outcome {
+  readonly scenario: string;
+  readonly form: 'short' | 'full';
+  readonly map: string;
+  readonly seconds: number;
+  readonly connections: number;
+  readonly served: number;
+  /** Bytes that arrived as they were sent, of those that should have. */
+  readonly bytes: readonly [intact: number, of: number];
+  readonly peakMiB: number;
+  readonly descriptors: readonly [before: number, after: number];
+  /** The share of a core that was used when all was over. */
+  readonly atRest: number;
+  readonly facts: readonly string[];
+  readonly held: readonly { readonly what: string; readonly isTrue: boolean }[];
+}
+
+/** What peers tell when they are done. */
+export type Told = Readonly<Record<string, number>>;
+
+/** A scenario's server side: this process. Its peers are another. */
+export class Stage {
+  readonly isFull = process.argv.includes('--full');
+  readonly map: SocketMap = new DefaultSocketMap();
+  connections = 0;
+  served = 0;
+  bytes: readonly [number, number] = [0, 0];
+  readonly #scenario: string;
+  readonly #held: { what: string; isTrue: boolean }[] = [];
+  readonly #facts: string[] = [];
+  readonly #startMs = performance.now();
+  readonly #peers: Program[] = [];
+  #before = 0;
+  #rssBefore = 0;
+
+  constructor(scenario: string) {
+    this.#scenario = scenario;
+  }
+
+  /** A figure of the short form, or of the full one. */
+  pick(short: number, full: number): number {
+    return this.isFull ? full : short;
+  }
+
+  /** Binds and listens on a free port of loopback, and returns the port. */
+  listen(listener: AcceptHandler, backlog = 4096): number {
+    listener.bind(['127.0.0.1', 0]);
+    listener.listen(backlog);
+    const address = listener.socket.getsockname();
+    return 'port' in address ? address.port : 0;
+  }
+
+  /** Starts peers, which say `ready` and then wait for `begin`. */
+  async peers(script: string, ...args: number[]): Promise<Program> {
+    const program = python(PEERS + script, ...args);
+    this.#peers.push(program);
+    await program.says('ready', PATIENCE_MS);
+    return program;
+  }
+
+  /** From here on it counts: looks at what there is before, and lets the peers go. */
+  begin(): void {
+    this.#before = countDescriptors();
+    this.#rssBefore = process.memoryUsage.rss();
+    for (const program of this.#peers) program.write('go\n');
+  }
+
+  /** What the peers tell at their end, as JSON. */
+  async told(program: Program): Promise<Told> {
+    await program.says('}\n', PATIENCE_MS);
+    return JSON.parse(/\{.*\}/.exec(program.stdout)?.[0] ?? '{}') as Told;
+  }
+
+  /** Waits for something of this process's own. */
+  async until(isDone: () => boolean, what: string): Promise<void> {
+    await until(isDone, what, PATIENCE_MS);
+  }
+
+  /** States that something held, or did not. */
+  holds(what: string, isTrue: boolean): void {
+    this.#held.push({ what, isTrue });
+  }
+
+  /** A figure worth telling. */
+  fact(text: string): void {
+    this.#facts.push(text);
+  }
+
+  /** Memory is bounded: at the peak it was at most so much above what it was at `begin`. */
+  holdsMemory(mostMiB: number): void {
+    const grown = peakKiB() / 1024 - this.#rssBefore / 2 ** 20;
+    this.holds(`peak memory at most ${mostMiB} MiB above the idle server's`, grown <= mostMiB);
+    this.fact(`memory grew by ${grown.toFixed(0)} MiB at most`);
+  }
+
+  /** Looks at what is left when all is over, and ends. */
+  async finish(): Promise<Outcome> {
+    const atRest = await restingShare(this.pick(0.2, 2));
+    const after = countDescriptors();
+    this.holds('every connection was served', this.served === this.connections);
+    this.holds('every byte arrived', this.bytes[0] === this.bytes[1]);
+    this.holds('as many descriptors as before', after === this.#before);
+    this.holds(`at most ${MOST_AT_REST * 100} % of a core at rest`, atRest <= MOST_AT_REST);
+    for (const program of this.#peers) {
+      program.endInput();
+      await program.ends();
+      this.holds('the peers had no error', program.status === 0 && program.stderr === '');
+      if (program.stderr !== '') this.fact(program.stderr.trim().split('\n').at(-1) ?? '');
+    }
+    this.map.close();
+    return {
+      scenario: this.#scenario,
+      form: this.isFull ? 'full' : 'short',
+      map: this.map.backend,
+      seconds: (performance.now() - this.#startMs) / 1000,
+      connections: this.connections,
+      served: this.served,
+      bytes: this.bytes,
+      peakMiB: peakKiB() / 1024,
+      descriptors: [this.#before, after],
+      atRest,
+      facts: this.#facts,
+      held: this.#held,
+    };
+  }
+}
+
+/** Runs a scenario: as a table where somebody looks, with `--json` as a line for a program. */
+export function play(scenario: string, script: (stage: Stage) => Promise<void>): void {
+  const stage = new Stage(scenario);
+  const played = async (): Promise<void> => {
+    const running = stage.map.run();
+    await Promise.race([script(stage), running]);
+    const outcome = await stage.finish();
+    await running;
+    process.stdout.write(
+      process.argv.includes('--json')
+        ? `${JSON.stringify(outcome)}\n`
+        : `${drawOutcomes([outcome])}\n`,
+    );
+    process.exitCode = hasHeld(outcome) ? 0 : 1;
+  };
+  played().catch((error: unknown) => {
+    process.stderr.write(`${String(error instanceof Error ? error.stack : error)}\n`);
+    process.exit(1);
+  });
+}
+
+export function hasHeld({ held }: Outcome): boolean {
+  return held.every(({ isTrue }) => isTrue);
+}
+
+export function drawOutcomes(outcomes: readonly Outcome[]): string {
+  const heads = ['connections\nserved', 'MB\nintact', 'peak\nMiB', 'descriptors', 'at rest', 's'];
+  const table = new Table({
+    head: ['', ...heads, 'held'],
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
+  });
+  for (const outcome of outcomes) {
+    const { scenario, served, connections, bytes, descriptors, held } = outcome;
+    table.push([
+      scenario,
+      part(served, connections),
+      part(...(bytes.map((count) => Number((count / 1e6).toFixed(2))) as [number, number])),
+      outcome.peakMiB.toFixed(0),
+      descriptors.join(' → '),
+      `${(outcome.atRest * 100).toFixed(1)} %`,
+      outcome.seconds.toFixed(1),
+      hasHeld(outcome) ? `all ${held.length}` : 'NOT ALL',
+    ]);
+  }
+  const lines = outcomes.flatMap((outcome) => [
+    ...outcome.held
+      .filter(({ isTrue }) => !isTrue)
+      .map(({ what }) => `${outcome.scenario}: DID NOT HOLD: ${what}`),
+    ...outcome.facts.map((fact) => `${outcome.scenario}: ${fact}`),
+  ]);
+  return [table.toString(), ...lines].join('\n');
+}
+
+function part(count: number, of: number, between = 'of'): string {
+  return count === of ? `${of}` : `${count} ${between} ${of}`;
+}
+
+function countDescriptors(): number {
+  // One of them is the folder's own.
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+/** The most memory that was resident since the process began (proc(5)). */
+function peakKiB(): number {
+  return Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
+}
+
+/** The share of a core that is used. What was freed may have to be collected first. */
+async function restingShare(seconds: number): Promise<number> {
+  let share = 1;
+  for (let tries = 0; tries < 5 && share > MOST_AT_REST; tries++) {
+    const before = process.cpuUsage();
+    const startMs = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const { user, system } = process.cpuUsage(before);
+    share = (user + system) / 1000 / (performance.now() - startMs);
+  }
+  return share;
+}
+
+/** What the peers' scripts begin with: `started()` waits for `begin`, `tell` reports at the end. */
+const PEERS = `
+import collections, json, resource, selectors, errno
+args = [int(arg) for arg in sys.argv[1:]]
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def started():
+    say('ready')
+    hear()
+def tell(**figures):
+    say(json.dumps(figures))
+    hear()
+def connected(port):
+    peer = socket.socket()
+    peer.connect(('127.0.0.1', port))
+    return peer
+def reset(peer):
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    peer.close()
+# Bytes in which a loss, a repetition or an exchange shows: no two places of it are alike nearby.
+PATTERN = b''.join(struct.pack('>I', i * 2654435761 & 0xffffffff) for i in range(16384))
+TWICE = PATTERN + PATTERN
+def is_pattern(data, at):
+    start = at % len(PATTERN)
+    return data == TWICE[start:start + len(data)]
+`;
+
+/** The same bytes as the peers' `PATTERN`: 64 KiB. */
+export const PATTERN = Buffer.alloc(65536);
+for (let i = 0; i < 16384; i++) PATTERN.writeUInt32BE(Math.imul(i, 2654435761) >>> 0, 4 * i);
