@@ -1,64 +1,71 @@
-/** Timers: a binary heap by deadline, and by order of creation where deadlines are equal. */
+/**
+ * Timers: a heap by deadline, and by order of creation where deadlines are equal. Four children a
+ * node and deadlines apart from timers keep a large heap within few cache lines.
+ */
+
+const CHILDREN = 4;
 
 /** A call that is to come. */
 export class Timer {
-  /** @internal The place in the heap; -1 once run or cancelled. */
-  index = -1;
   readonly #queue: TimerQueue;
 
   /** @internal */
   constructor(
     queue: TimerQueue,
-    /** @internal Milliseconds of the monotonic clock. */
-    readonly atMs: number,
     /** @internal */
     readonly sequence: number,
-    /** @internal */
-    readonly fn: () => void,
+    /** @internal Undefined once called or taken back. */
+    public fn: (() => void) | undefined,
   ) {
     this.#queue = queue;
   }
 
   /** Whether the call is still to come. */
   get pending(): boolean {
-    return this.index >= 0;
+    return this.fn !== undefined;
   }
 
   /** Takes the call back. Does nothing where it has been made, or taken back, already. */
   cancel(): void {
-    this.#queue.remove(this);
+    this.#queue.cancel(this);
   }
 }
 
 export class TimerQueue {
   /** Tells the timers that are there already from those that are added later. */
   nextSequence = 0;
-  readonly #heap: Timer[] = [];
+  /** The first is never a cancelled one. */
+  readonly #timers: Timer[] = [];
+  /** Of the timer in the same place, in milliseconds of the monotonic clock. */
+  readonly #deadlinesMs: number[] = [];
+  /** Cancelled timers stay until they come first, or are more than half of all. */
+  #cancelledCount = 0;
 
   /** The earliest deadline; infinite where there is none. */
   get nextAtMs(): number {
-    return this.#heap[0]?.atMs ?? Infinity;
+    return this.#deadlinesMs[0] ?? Infinity;
   }
 
   add(atMs: number, fn: () => void): Timer {
-    const timer = new Timer(this, atMs, this.nextSequence++, fn);
-    this.#rise(this.#heap.length, timer);
+    const timer = new Timer(this, this.nextSequence++, fn);
+    this.#deadlinesMs.push(atMs);
+    this.#rise(this.#timers.push(timer) - 1);
     return timer;
   }
 
-  remove(timer: Timer): void {
-    const { index } = timer;
-    if (index < 0) return;
-    timer.index = -1;
-    const last = this.#heap.pop();
-    if (last === undefined || last === timer) return;
-    this.#rise(index, last);
-    this.#sink(last);
+  cancel(timer: Timer): void {
+    if (timer.fn === undefined) return;
+    timer.fn = undefined;
+    this.#cancelledCount++;
+    if (2 * this.#cancelledCount > this.#timers.length) this.#sweep();
+    this.#dropCancelled();
   }
 
   clear(): void {
-    for (const timer of this.#heap) timer.index = -1;
-    this.#heap.length = 0;
+    for (const timer of this.#timers) timer.fn = undefined;
+    this.#timers.length = 0;
+    this.#deadlinesMs.length = 0;
+    this.#cancelledCount = 0;
   }
 
   /**
@@ -67,47 +74,88 @@ export class TimerQueue {
    */
   runDue(nowMs: number, end: number, run: (fn: () => void) => void): void {
     for (;;) {
-      const first = this.#heap[0];
-      if (first === undefined || first.atMs > nowMs || first.sequence >= end) return;
-      this.remove(first);
-      run(first.fn);
+      const first = this.#timers[0];
+      const fn = first?.fn;
+      if (first === undefined || fn === undefined) return;
+      if (this.nextAtMs > nowMs || first.sequence >= end) return;
+      first.fn = undefined;
+      this.#dropFirst();
+      this.#dropCancelled();
+      run(fn);
     }
   }
 
-  /** Puts `timer` at `index` or, as far as it is earlier, above. */
-  #rise(index: number, timer: Timer): void {
-    const heap = this.#heap;
-    while (index > 0) {
-      const above = (index - 1) >> 1;
-      const parent = heap[above];
-      if (parent === undefined || !isBefore(timer, parent)) break;
-      this.#place(index, parent);
-      index = above;
+  #dropCancelled(): void {
+    while (this.#timers.length > 0 && this.#timers[0]?.fn === undefined) {
+      this.#cancelledCount--;
+      this.#dropFirst();
     }
-    this.#place(index, timer);
   }
 
-  /** Lets `timer` down as far as it is later than what is below it. */
-  #sink(timer: Timer): void {
-    const heap = this.#heap;
+  #dropFirst(): void {
+    this.#swap(0, this.#timers.length - 1);
+    this.#timers.pop();
+    this.#deadlinesMs.pop();
+    this.#sink(0);
+  }
+
+  /** Takes out all that are cancelled. */
+  #sweep(): void {
+    const timers = this.#timers;
+    let kept = 0;
+    for (let at = 0; at < timers.length; at++) {
+      if (timers[at]?.fn !== undefined) this.#swap(kept++, at);
+    }
+    timers.length = kept;
+    this.#deadlinesMs.length = kept;
+    this.#cancelledCount = 0;
+    for (let at = Math.floor((kept - 2) / CHILDREN); at >= 0; at--) this.#sink(at);
+  }
+
+  /** Moves a timer up as far as it is earlier than what is above it. */
+  #rise(from: number): void {
+    let at = from;
+    while (at > 0) {
+      const above = Math.floor((at - 1) / CHILDREN);
+      if (!this.#isBefore(at, above)) return;
+      this.#swap(at, above);
+      at = above;
+    }
+  }
+
+  /** Moves a timer down as far as it is later than what is below it. */
+  #sink(from: number): void {
+    let at = from;
     for (;;) {
-      const left = heap[2 * timer.index + 1];
-      const right = heap[2 * timer.index + 2];
-      if (left === undefined) return;
-      const child = right !== undefined && isBefore(right, left) ? right : left;
-      if (!isBefore(child, timer)) return;
-      const { index } = timer;
-      this.#place(child.index, timer);
-      this.#place(index, child);
+      let first = CHILDREN * at + 1;
+      const end = Math.min(first + CHILDREN, this.#timers.length);
+      if (first >= end) return;
+      for (let other = first + 1; other < end; other++) {
+        if (this.#isBefore(other, first)) first = other;
+      }
+      if (!this.#isBefore(first, at)) return;
+      this.#swap(at, first);
+      at = first;
     }
   }
 
-  #place(index: number, timer: Timer): void {
-    this.#heap[index] = timer;
-    timer.index = index;
+  #isBefore(one: number, other: number): boolean {
+    const oneMs = this.#deadlinesMs[one] ?? Infinity;
+    const otherMs = this.#deadlinesMs[other] ?? Infinity;
+    if (oneMs !== otherMs) return oneMs < otherMs;
+    return (this.#timers[one]?.sequence ?? 0) < (this.#timers[other]?.sequence ?? 0);
   }
-}
 
-function isBefore(a: Timer, b: Timer): boolean {
-  return a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
+  #swap(one: number, other: number): void {
+    const timer = this.#timers[one];
+    const atMs = this.#deadlinesMs[one];
+    const otherTimer = this.#timers[other];
+    const otherMs = this.#deadlinesMs[other];
+    if (timer === undefined || atMs === undefined) return;
+    if (otherTimer === undefined || otherMs === undefined) return;
+    this.#timers[one] = otherTimer;
+    this.#deadlinesMs[one] = otherMs;
+    this.#timers[other] = timer;
+    this.#deadlinesMs[other] = atMs;
+  }
 }
