@@ -6,6 +6,9 @@ import path from 'node:path';
 import type { Kernel } from './kernel';
 import type { SocketAddress } from './sockets/address-types';
 
+/** What `recvSlab` and `sendSlab` take, and what they give, in the memory that `useSlab` names. */
+export const Transfer = { fd: 0, offset: 1, length: 2, result: 3, fields: 4 } as const;
+
 interface Binding extends Kernel {
   select(read: Int32Array, write: Int32Array, except: Int32Array, timeoutMs: number): number;
   poll(pairs: Int32Array, timeoutMs: number): number;
@@ -15,7 +18,10 @@ interface Binding extends Kernel {
 
   readonly constants: Readonly<Record<string, number>>;
   adopt(fd: number): number;
-  useSlab(slab: Uint8Array): void;
+
+  useSlab(slab: Uint8Array, transfer: Int32Array): void;
+  readonly recvSlab: () => void;
+  readonly sendSlab: () => void;
 
   packUnix(path: Buffer): Buffer | undefined;
   unpackAddress(packed: Buffer): SocketAddress;
@@ -31,4 +37,5 @@ function packageRoot(): string {
 
 const load = createRequire(__filename)('node-gyp-build') as (directory: string) => Binding;
 
-export const binding = load(packageRoot());
+// Copied: V8 looks the functions of so large an exports object up by name, call after call.
+export const binding: Binding = { ...load(packageRoot()) };

@@ -51,9 +51,6 @@ export interface Kernel {
   getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
 
-  /** Receives into the slab that `read` cuts its results off. */
-  recvSlab(fd: number, offset: number, length: number): number;
-  sendSlab(fd: number, offset: number, length: number): number;
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   recvWhole(fd: number, bytes: Uint8Array): number;

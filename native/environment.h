@@ -15,9 +15,12 @@ class GuestLoop;
 
 struct Environment {
   OwnedDescriptors descriptors;
-  // Where recvSlab puts what it receives; kept alive by `slab_reference`.
+  // What recvSlab receives into and sendSlab sends from, and the integers that they take and give;
+  // kept alive by the references.
   Bytes slab;
+  int32_t* transfer = nullptr;
   napi_ref slab_reference = nullptr;
+  napi_ref transfer_reference = nullptr;
   // Who the last accept(2) was from.
   sockaddr_storage accepted{};
   socklen_t accepted_length = 0;

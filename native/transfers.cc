@@ -1,7 +1,7 @@
 // The calls a server makes for every message: integers and bytes in, an integer out.
 //
-// recv(2), send(2) and accept4(2) retry EINTR and return -errno for failure; would-block is
-// -EAGAIN. MSG_NOSIGNAL always: a peer that is gone is an error, not a SIGPIPE.
+// They retry EINTR and give -errno for failure; would-block is -EAGAIN. MSG_NOSIGNAL always: a peer
+// that is gone is an error, not a SIGPIPE.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +16,9 @@
 
 namespace asynchia {
 namespace {
+
+// Where a transfer's integers stand; lib/binding.ts has the same.
+enum TransferField : size_t { kFd, kOffset, kLength, kResult, kTransferFields };
 
 // The C library's recv and send are points of cancellation, and pay for it with two atomic
 // exchanges each as soon as there is a second thread, as there always is in Node. Hence syscall(2).
@@ -44,19 +47,46 @@ int Transmit(int fd, uint8_t* data, size_t length, int flags) {
   return Retry([&] { return syscall(SYS_sendto, fd, data, length, flags, nullptr, 0); });
 }
 
-// (fd, offset, length): into, or from, the slab that useSlab named. Nothing but integers.
+// Into, or from, the slab that useSlab named. What they take and give stands in memory that is
+// shared with JavaScript: a call without arguments or a result costs a third of one with them.
 template <int (*Transfer)(int, uint8_t*, size_t, int)>
-napi_value WithSlab(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
-  int fd = 0;
-  int offset = 0;
-  int length = 0;
-  if (!arguments.Int(0, &fd) || !arguments.Int(1, &offset) || !arguments.Int(2, &length)) {
+napi_value WithSlab(napi_env env, napi_callback_info /*info*/) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  const auto* environment = static_cast<Environment*>(data);
+  int32_t* transfer = environment->transfer;
+  if (transfer == nullptr) {
+    napi_throw_error(env, nullptr, "useSlab has to be called first");
     return nullptr;
   }
-  const Bytes& slab = arguments.Data<Environment>()->slab;
-  if (!slab.Holds(offset, length)) return arguments.Return(-EFAULT);
-  return arguments.Return(Transfer(fd, slab.data + offset, static_cast<size_t>(length), 0));
+  const int offset = transfer[kOffset];
+  const int length = transfer[kLength];
+  const Bytes& slab = environment->slab;
+  transfer[kResult] = slab.Holds(offset, length) ? Transfer(transfer[kFd], slab.data + offset,
+                                                            static_cast<size_t>(length), 0)
+                                                 : -EFAULT;
+  return nullptr;
+}
+
+// (bytes, Int32Array): from now on recvSlab receives into these, and is told how much in those.
+napi_value UseSlab(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Bytes slab;
+  Integers transfer;
+  if (!arguments.ByteArray(0, &slab) || !arguments.Int32Array(1, &transfer)) return nullptr;
+  if (transfer.length < kTransferFields) {
+    arguments.Expected("room for what a transfer takes and gives");
+    return nullptr;
+  }
+  auto* environment = arguments.Data<Environment>();
+  for (napi_ref reference : {environment->slab_reference, environment->transfer_reference}) {
+    if (reference != nullptr) napi_delete_reference(env, reference);
+  }
+  napi_create_reference(env, arguments[0], 1, &environment->slab_reference);
+  napi_create_reference(env, arguments[1], 1, &environment->transfer_reference);
+  environment->slab = slab;
+  environment->transfer = transfer.data;
+  return nullptr;
 }
 
 // (fd, bytes, offset, length, flags)
@@ -154,29 +184,15 @@ napi_value Unread(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void ExportTransfers(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "recvSlab", WithSlab<Receive>, environment);
-  Export(env, exports, "sendSlab", WithSlab<Transmit>, environment);
+  Export(env, exports, "recvSlab", WithSlab<Receive>, nullptr);
+  Export(env, exports, "sendSlab", WithSlab<Transmit>, nullptr);
   Export(env, exports, "recv", WithRange<Receive>, nullptr);
   Export(env, exports, "send", WithRange<Transmit>, nullptr);
   Export(env, exports, "recvWhole", WithWhole<Receive>, nullptr);
   Export(env, exports, "sendWhole", WithWhole<Transmit>, nullptr);
   Export(env, exports, "sendMany", SendMany, nullptr);
   Export(env, exports, "unread", Unread, nullptr);
-
-  // (bytes): from now on recvSlab receives into these.
-  Export(
-      env, exports, "useSlab",
-      [](napi_env env, napi_callback_info info) -> napi_value {
-        const Arguments arguments(env, info);
-        Bytes slab;
-        if (!arguments.ByteArray(0, &slab)) return nullptr;
-        auto* of = arguments.Data<Environment>();
-        if (of->slab_reference != nullptr) napi_delete_reference(env, of->slab_reference);
-        napi_create_reference(env, arguments[0], 1, &of->slab_reference);
-        of->slab = slab;
-        return nullptr;
-      },
-      environment);
+  Export(env, exports, "useSlab", UseSlab, environment);
 }
 
 }  // namespace asynchia

@@ -5,7 +5,7 @@ import util from 'node:util';
 import fc from 'fast-check';
 
 import { socketpair } from '../lib';
-import { binding } from '../lib/binding';
+import { binding, Transfer } from '../lib/binding';
 import type { LoopBackend } from '../lib/kernel';
 import { slab } from '../lib/sockets/slab';
 import { NOT_OPEN } from './support/descriptors';
@@ -37,9 +37,9 @@ const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   getpeername: ['fd'],
   getsockopt: ['fd', 'number', 'number', 'bytes'],
   setsockopt: ['fd', 'number', 'number', 'bytes'],
-  useSlab: ['bytes'],
-  recvSlab: ['fd', 'number', 'number'],
-  sendSlab: ['fd', 'number', 'number'],
+  useSlab: ['bytes', 'integers'],
+  recvSlab: [],
+  sendSlab: [],
   recvWhole: ['fd', 'bytes'],
   sendWhole: ['fd', 'bytes'],
   recv: ['fd', 'bytes', 'number', 'number', 'number'],
@@ -104,7 +104,8 @@ function letGo(name: string, args: readonly unknown[], result: unknown): void {
 }
 
 afterAll(() => {
-  binding.useSlab(slab.bytes);
+  // Whoever reads next is to find the slab that it knows.
+  slab.offset = slab.bytes.length;
 });
 
 test('the tables above name every native function', () => {
@@ -213,8 +214,6 @@ describe('on a descriptor that is open', () => {
   const transfers = {
     recv: ['bytes', 'number', 'number', 'number'],
     send: ['bytes', 'number', 'number', 'number'],
-    recvSlab: ['number', 'number'],
-    sendSlab: ['number', 'number'],
     recvWhole: ['bytes'],
     sendWhole: ['bytes'],
     sendMany: ['list', 'number'],
@@ -226,12 +225,38 @@ describe('on a descriptor that is open', () => {
   } as const satisfies Record<string, readonly Place[]>;
 
   test.each(Object.entries(transfers))('%s survives arbitrary arguments', (name, places) => {
-    binding.useSlab(Buffer.alloc(100));
     fc.assert(
       fc.property(hostileArguments(places), (args) => {
         const [near, far] = socketpair();
         far.send(Buffer.alloc(1000, 'x'));
         callWith(binding[name as keyof typeof transfers], [near.fileno(), ...unwrap(args)]);
+        near.close();
+        far.close();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('recvSlab and sendSlab stay within the slab, whatever integers they find', () => {
+    const memory = Buffer.alloc(96, '.');
+    const transfer = new Int32Array(Transfer.fields);
+    binding.useSlab(memory.subarray(32, 64), transfer);
+    const place = fc.oneof(fc.integer({ min: -2, max: 40 }), fc.integer());
+    fc.assert(
+      fc.property(place, place, (offset, length) => {
+        const [near, far] = socketpair();
+        far.send(Buffer.alloc(64, 'x'));
+        memory.fill('.');
+        transfer.set([near.fileno(), offset, length]);
+        binding.recvSlab();
+        const fits = offset >= 0 && length >= 0 && offset + length <= 32;
+        const outcome = fits ? length : -os.constants.errno.EFAULT;
+        expect(transfer[Transfer.result]).toBe(outcome);
+        const expected = Buffer.alloc(96, '.');
+        if (fits) expected.fill('x', 32 + offset, 32 + offset + length);
+        expect(memory.equals(expected)).toBe(true);
+        binding.sendSlab();
+        expect(transfer[Transfer.result]).toBe(outcome);
         near.close();
         far.close();
       }),

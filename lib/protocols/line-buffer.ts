@@ -1,4 +1,5 @@
 /** Bytes that are cut into lines. */
+import { type Memory, slice } from '../sockets/slab';
 
 const NOTHING = Buffer.alloc(0);
 const LEAST_CAPACITY = 256;
@@ -6,6 +7,9 @@ const LEAST_CAPACITY = 256;
 export class LineBuffer {
   /** Bytes that are not cut yet lie between `#start` and `#end`. */
   #bytes: Buffer = NOTHING;
+  /** What lies under them, and where they begin in it. */
+  #memory: Memory = NOTHING.buffer;
+  #offset = 0;
   #start = 0;
   #end = 0;
   /** Up to here there is no delimiter, or none like the one that was looked for last. */
@@ -20,7 +24,7 @@ export class LineBuffer {
 
   push(chunk: Buffer): void {
     if (this.length === 0) {
-      this.#bytes = chunk;
+      this.#hold(chunk);
       this.#isOwn = false;
       this.#start = 0;
       this.#end = chunk.length;
@@ -39,7 +43,7 @@ export class LineBuffer {
       this.#scanned = Math.max(this.#start, this.#end - delimiter.length + 1);
       return undefined;
     }
-    const line = this.#bytes.subarray(this.#start, found);
+    const line = slice(this.#memory, this.#offset + this.#start, found - this.#start);
     this.#start = found + delimiter.length;
     this.#scanned = this.#start;
     return line;
@@ -55,10 +59,16 @@ export class LineBuffer {
   }
 
   clear(): void {
-    this.#bytes = NOTHING;
+    this.#hold(NOTHING);
     this.#start = 0;
     this.#end = 0;
     this.#scanned = 0;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#memory = bytes.buffer;
+    this.#offset = bytes.byteOffset;
   }
 
   #find(delimiter: Buffer): number {
@@ -77,7 +87,7 @@ export class LineBuffer {
     // Doubling: a line that arrives byte by byte is copied a constant number of times.
     const bytes = Buffer.allocUnsafeSlow(Math.max(LEAST_CAPACITY, 2 * (length + more)));
     this.#bytes.copy(bytes, 0, this.#start, this.#end);
-    this.#bytes = bytes;
+    this.#hold(bytes);
     this.#isOwn = true;
     this.#scanned = Math.max(0, this.#scanned - this.#start);
     this.#start = 0;

@@ -4,15 +4,33 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
-import { binding } from '../binding';
+import { binding, Transfer } from '../binding';
 
 const SLAB_BYTES = 128 * 1024;
 /** Reads larger than this are cut short: what is left is there for the next one. */
 const MOST_BYTES = 1024 * 1024;
 
+/** What lies under a buffer. Asking a buffer for it is slow, so it is asked once. */
+export type Memory = Buffer['buffer'];
+
+/** Where `subarray` gets its result from; asking there at once takes less than half the time. */
+const { [Symbol.species]: FastBuffer } = Buffer as unknown as {
+  readonly [Symbol.species]: new (memory: Memory, offset: number, length: number) => Buffer;
+};
+
+/** A part of `memory`, as `subarray` would give it. */
+export function slice(memory: Memory, offset: number, length: number): Buffer {
+  return new FastBuffer(memory, offset, length);
+}
+
+// Constants of this file, so that the compiler knows what it calls.
+const { recvSlab, sendSlab } = binding;
+const transfer = new Int32Array(Transfer.fields);
+
 export class Slab {
-  /** Registered with the addon, so that a call that receives into it carries integers alone. */
-  bytes = Buffer.alloc(0);
+  /** Registered with the addon, so that a call that receives into it carries nothing. */
+  bytes: Buffer = Buffer.alloc(0);
+  #memory = this.bytes.buffer;
   /** Up to here it is handed out. */
   offset = 0;
   /** What was handed out last, and where it lies: what is sent on needs no more than integers. */
@@ -26,12 +44,13 @@ export class Slab {
     const least = Math.min(wanted, MOST_BYTES);
     if (left >= Math.min(least, this.bytes.length >>> 2) && left > 0) return Math.min(wanted, left);
     this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
+    this.#memory = this.bytes.buffer;
     // Whoever transferred one part to another thread would take everybody's.
-    markAsUntransferable(this.bytes.buffer);
+    markAsUntransferable(this.#memory);
     this.offset = 0;
     this.last = this.bytes;
     this.lastOffset = 0;
-    binding.useSlab(this.bytes);
+    binding.useSlab(this.bytes, transfer);
     return least;
   }
 
@@ -40,8 +59,26 @@ export class Slab {
     const start = this.offset;
     this.offset = start + count;
     this.lastOffset = start;
-    this.last = this.bytes.subarray(start, start + count);
+    this.last = slice(this.#memory, start, count);
     return this.last;
+  }
+
+  /** recv(2) into `bytes`, at `offset`. */
+  recv(fd: number, offset: number, length: number): number {
+    transfer[Transfer.fd] = fd;
+    transfer[Transfer.offset] = offset;
+    transfer[Transfer.length] = length;
+    recvSlab();
+    return transfer[Transfer.result] ?? 0;
+  }
+
+  /** send(2) of `length` bytes of `last`, from `offset` on. */
+  send(fd: number, offset: number, length: number): number {
+    transfer[Transfer.fd] = fd;
+    transfer[Transfer.offset] = this.lastOffset + offset;
+    transfer[Transfer.length] = length;
+    sendSlab();
+    return transfer[Transfer.result] ?? 0;
   }
 }
 

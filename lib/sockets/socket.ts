@@ -200,8 +200,8 @@ export class Socket {
     if (flags !== 0) {
       checkInteger('flags', flags);
       count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
-    } else if (buffer === slab.bytes) {
-      count = this.kernel.recvSlab(this.#fd, offset, length);
+    } else if (buffer === slab.bytes && this.kernel === binding) {
+      count = slab.recv(this.#fd, offset, length);
     } else if (length === buffer.length) {
       count = this.kernel.recvWhole(this.#fd, buffer);
     } else {
@@ -218,8 +218,8 @@ export class Socket {
     if (flags !== 0) {
       checkInteger('flags', flags);
       count = this.kernel.send(this.#fd, buffer, offset, length, flags);
-    } else if (buffer === slab.last) {
-      count = this.kernel.sendSlab(this.#fd, slab.lastOffset + offset, length);
+    } else if (buffer === slab.last && this.kernel === binding) {
+      count = slab.send(this.#fd, offset, length);
     } else if (length === buffer.length) {
       count = this.kernel.sendWhole(this.#fd, buffer);
     } else {
