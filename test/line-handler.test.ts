@@ -1,5 +1,12 @@
 /** Cutting what comes into lines. */
-import { type Handled, type Socket, type SocketMap, socketpair, type SystemError } from '../lib';
+import {
+  constants,
+  type Handled,
+  Socket,
+  type SocketMap,
+  socketpair,
+  type SystemError,
+} from '../lib';
 import { LineHandler } from '../lib/protocols';
 import { onEveryMap } from './support/maps';
 import { receiveText, sendText } from './support/streams';
@@ -221,6 +228,16 @@ onEveryMap('LineHandler', (map) => {
     says('one\r\ntwo\r\n');
     expect(receiveText(theirs)).toBe('one!\r\ntwo!\r\n');
     expect(handler.sendLine('three')).toBe(true);
-    expect(receiveText(theirs)).toContain('three');
+    expect(receiveText(theirs)).toBe('three\r\n');
+  });
+
+  test('sendLine outside a callback sends a line and its delimiter in one call', () => {
+    // Every send is a record of its own here.
+    const [ours, peer] = Socket.pair(constants.AF_UNIX, constants.SOCK_SEQPACKET);
+    const line = new LineHandler(map(), ours);
+    expect(line.sendLine('one')).toBe(true);
+    expect(receiveText(peer)).toBe('one\n');
+    line.close();
+    peer.close();
   });
 });

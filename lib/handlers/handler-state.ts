@@ -13,6 +13,8 @@ export const watched: unique symbol = Symbol('watched');
 export const failure: unique symbol = Symbol('failure');
 /** The key of a method: whether bytes that were accepted for sending still wait. */
 export const hasUnsent: unique symbol = Symbol('hasUnsent');
+/** The key of a method: `sendAll` of several pieces as one. */
+export const sendPieces: unique symbol = Symbol('sendPieces');
 /** The key of a method: sends what a callback has left to send. */
 export const flush: unique symbol = Symbol('flush');
 /** The key of a method: whether input that was taken from the socket still waits to be told. */

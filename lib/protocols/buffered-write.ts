@@ -8,6 +8,7 @@ import {
   idleWatch,
   registry,
   release,
+  sendPieces,
   state,
   State,
 } from '../handlers/handler-state';
@@ -56,21 +57,7 @@ export class BufferedWriteHandler extends IOHandler {
    * Throws on a closed handler, and after `end`.
    */
   sendAll(data: Data): boolean {
-    if (this.closed) openSocket(this, 'sendAll');
-    if (this[state] & ended) {
-      const error = new Error(`sendAll: this ${this.constructor.name} was ended`);
-      throw Object.assign(error, { code: 'ERR_WRITE_AFTER_END' });
-    }
-    const text = typeof data === 'string' ? data : undefined;
-    const bytes = text === undefined ? bytesOf('data', data) : undefined;
-    // handleClose tells the error; what is sent meanwhile has nowhere to go.
-    if (this[state] & failed) return false;
-    if ((text ?? bytes)?.length === 0) return true;
-    if (text !== undefined) this.#enqueue().appendText(text);
-    else if (bytes !== undefined) this.#sendOrEnqueue(bytes);
-    this.#flushWhenDue();
-    this.#isDrainWanted ||= this.bufferedAmount > this.highWaterMark;
-    return this.bufferedAmount <= this.highWaterMark;
+    return this[sendPieces](data);
   }
 
   /** All that `sendAll` had to buffer is sent. Called after `sendAll` has returned false. */
@@ -92,6 +79,23 @@ export class BufferedWriteHandler extends IOHandler {
   /** Sends what is buffered. Not to be overridden; `handleDrain` is. */
   override handleWrite(): Handled {
     return this[flush]();
+  }
+
+  /** @internal */
+  [sendPieces](data: Data, tail?: Uint8Array): boolean {
+    if (this.closed) openSocket(this, 'sendAll');
+    if (this[state] & ended) {
+      const error = new Error(`sendAll: this ${this.constructor.name} was ended`);
+      throw Object.assign(error, { code: 'ERR_WRITE_AFTER_END' });
+    }
+    const piece = typeof data === 'string' ? data : bytesOf('data', data);
+    // handleClose tells the error; what is sent meanwhile has nowhere to go.
+    if (this[state] & failed) return false;
+    this.#append(piece);
+    if (tail !== undefined) this.#append(tail);
+    this.#flushWhenDue();
+    this.#isDrainWanted ||= this.bufferedAmount > this.highWaterMark;
+    return this.bufferedAmount <= this.highWaterMark;
   }
 
   /** @internal */
@@ -131,13 +135,18 @@ export class BufferedWriteHandler extends IOHandler {
   }
 
   /** Small pieces are copied to leave together; large ones leave at once, as far as they can. */
-  #sendOrEnqueue(bytes: Uint8Array): void {
-    let rest = bytes;
-    if (bytes.byteLength >= OutputQueue.blockBytes && this.#canSend()) {
-      this.#sendQueue();
-      if (this.#canSend()) rest = bytes.subarray(this.send(bytes));
+  #append(piece: string | Uint8Array): void {
+    if (piece.length === 0) return;
+    if (typeof piece === 'string') {
+      this.#enqueue().appendText(piece);
+      return;
     }
-    if (rest.byteLength > 0 && !(this[state] & failed)) this.#enqueue().append(rest);
+    let rest = piece;
+    if (piece.length >= OutputQueue.blockBytes && this.#canSend()) {
+      this.#sendQueue();
+      if (this.#canSend()) rest = piece.subarray(this.send(piece));
+    }
+    if (rest.length > 0 && !(this[state] & failed)) this.#enqueue().append(rest);
   }
 
   #flushWhenDue(): void {

@@ -2,7 +2,7 @@ import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
-import { hasUntold, registry, state, State } from '../handlers/handler-state';
+import { hasUntold, registry, sendPieces, state, State } from '../handlers/handler-state';
 
 import { BufferedWriteHandler } from './buffered-write';
 import { LineBuffer } from './line-buffer';
@@ -33,8 +33,7 @@ export class LineHandler extends BufferedWriteHandler {
 
   /** Sends a line and its delimiter. Returns what `sendAll` does. */
   sendLine(line: Data): boolean {
-    this.sendAll(line);
-    return this.sendAll(this.#delimiter);
+    return this[sendPieces](line, this.#currentDelimiter());
   }
 
   /** What came after the last delimiter. */
@@ -61,11 +60,14 @@ export class LineHandler extends BufferedWriteHandler {
   /** @internal */
   override [hasUntold](): boolean {
     return (
-      this.#buffer.length > 0 && !(this[state] & State.ended) && this.#buffer.has(this.#delimiter)
+      this.#buffer.length > 0 &&
+      !(this[state] & State.ended) &&
+      this.#buffer.has(this.#currentDelimiter())
     );
   }
 
-  get #delimiter(): Buffer {
+  /** Not a getter: V8 calls a private one by way of its run-time. */
+  #currentDelimiter(): Buffer {
     if (this.#delimiterText !== this.delimiter) {
       const bytes = Buffer.from(bytesOf('delimiter', this.delimiter));
       if (bytes.length === 0) throw new RangeError('delimiter must not be empty');
@@ -79,7 +81,7 @@ export class LineHandler extends BufferedWriteHandler {
     const inner = this.socketMap[registry];
     // Pausing, ending and closing in a callback hold from the next line on.
     while ((this[state] & WANTS_LINES) === State.readable) {
-      const delimiter = this.#delimiter;
+      const delimiter = this.#currentDelimiter();
       const line = this.#buffer.next(delimiter);
       // The end of an unfinished line may be the beginning of its delimiter.
       const length = line?.length ?? this.#buffer.length - delimiter.length + 1;

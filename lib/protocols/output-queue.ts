@@ -32,9 +32,9 @@ export class OutputQueue {
 
   append(bytes: Uint8Array): void {
     let from = 0;
-    while (from < bytes.byteLength) {
-      const left = bytes.byteLength - from;
-      const last = this.#blocks.at(-1);
+    while (from < bytes.length) {
+      const left = bytes.length - from;
+      const last = this.#blocks[this.#blocks.length - 1];
       const room = last === undefined ? 0 : last.length - this.#end;
       if (last === undefined || room === 0) {
         this.#blocks.push(Buffer.allocUnsafeSlow(Math.max(left, BLOCK_BYTES)));
@@ -51,7 +51,7 @@ export class OutputQueue {
 
   appendText(text: string): void {
     if (this.#blocks.length === 0) this.#blocks.push(Buffer.allocUnsafeSlow(BLOCK_BYTES));
-    const last = this.#blocks.at(-1);
+    const last = this.#blocks[this.#blocks.length - 1];
     // UTF-8 takes three bytes at most for each of a string's units.
     if (last === undefined || last.length - this.#end < 3 * text.length) {
       this.append(Buffer.from(text, 'utf8'));
@@ -83,7 +83,9 @@ export class OutputQueue {
 
   /** Keeps one block, of the usual size. */
   #clear(): void {
-    this.#blocks.length = this.#blocks[0]?.length === BLOCK_BYTES ? 1 : 0;
+    const kept = this.#blocks[0]?.length === BLOCK_BYTES ? 1 : 0;
+    // Setting an array's length is slow even where it is no change.
+    if (this.#blocks.length !== kept) this.#blocks.length = kept;
     this.length = 0;
     this.#start = 0;
     this.#end = 0;
