@@ -19,6 +19,8 @@ export class IdleWatch {
   #isStirred = false;
   #isCounting = false;
   #timer: Timer | undefined = undefined;
+  /** When the timer fires. */
+  #firesAtMs = 0;
 
   constructor(handler: Idling) {
     this.#handler = handler;
@@ -76,13 +78,14 @@ export class IdleWatch {
     this.#sinceMs = this.#handler.socketMap[registry].kernel.monotonicMs();
     const endMs = this.#sinceMs + this.seconds * 1000;
     // One that fires earlier than needed looks again then.
-    if (this.seconds > 0 && this.#timer?.pending === true && this.#timer.atMs <= endMs) return;
+    if (this.seconds > 0 && this.#timer?.pending === true && this.#firesAtMs <= endMs) return;
     this.#timer?.cancel();
-    if (this.seconds > 0) this.#arm(this.seconds);
+    if (this.seconds > 0) this.#arm(this.#sinceMs, endMs);
   }
 
-  #arm(seconds: number): void {
-    this.#timer = this.#handler.socketMap.callIn(seconds, () => {
+  #arm(nowMs: number, atMs: number): void {
+    this.#firesAtMs = atMs;
+    this.#timer = this.#handler.socketMap.callIn((atMs - nowMs) / 1000, () => {
       this.#look();
     });
   }
@@ -93,9 +96,9 @@ export class IdleWatch {
     const inner = this.#handler.socketMap[registry];
     const nowMs = inner.kernel.monotonicMs();
     if (this.#isStirred) this.#sinceMs = nowMs;
-    const leftMs = this.#sinceMs + this.seconds * 1000 - nowMs;
-    if (leftMs > 0) {
-      this.#arm(leftMs / 1000);
+    const endMs = this.#sinceMs + this.seconds * 1000;
+    if (endMs > nowMs) {
+      this.#arm(nowMs, endMs);
     } else {
       // If it stays, being idle for as long again is told again.
       this.#restart();
