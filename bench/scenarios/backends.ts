@@ -22,6 +22,8 @@ export interface Chain {
   readonly active: number;
   readonly writes: number;
   readonly repeat: number;
+  /** The loop alone, nothing before it. Of our own program. */
+  readonly isSteady?: boolean;
 }
 
 export function backends(bench: Bench): Trial[] {
@@ -68,15 +70,17 @@ export function chainOf(
   against: string | undefined,
   command: readonly string[],
   backend: string,
-  { watched, active, writes, repeat }: Chain,
+  { watched, active, writes, repeat, isSteady }: Chain,
 ): Contestant {
   const sizes = { pairs: watched, active, writes, repeat };
   const args = Object.entries(sizes).flatMap(([option, value]) => [`--${option}`, String(value)]);
+  args.push('--backend', backend, '--both-ends');
+  if (isSteady === true) args.push('--steady');
   return {
     name,
     against: against ?? name,
     async measure() {
-      const running = bench.start([...command, '--backend', backend, '--both-ends', ...args]);
+      const running = bench.start([...command, ...args]);
       const report = (await running.json(PATIENCE_MS)) as { turn_us: number[]; loop_us: number[] };
       await running.end();
       return { loop: quantile(report.loop_us, 0.5), turn: quantile(report.turn_us, 0.5) };
