@@ -2,7 +2,7 @@
 import os from 'node:os';
 import util from 'node:util';
 
-import type { SocketAddress } from './sockets/address-types';
+import { addressText, type SocketAddress } from './sockets/address-types';
 
 function describe(errno: number): [code: string, description: string] {
   const known = util.getSystemErrorMap().get(errno);
@@ -35,15 +35,8 @@ export class SystemError extends Error {
   /** `errno` as the kernel numbers it, negated: `-111`. */
   constructor(syscall: string, errno: number, where?: Where) {
     const [code, description] = describe(errno);
-    const place =
-      where === undefined
-        ? ''
-        : 'path' in where
-          ? ` ${where.path}`
-          : 'host' in where
-            ? ` ${where.host.includes(':') ? `[${where.host}]` : where.host}:${where.port}`
-            : ` ${where.hostname}`;
-    super(`${syscall} ${code}${place}: ${description}`);
+    const place = where && 'hostname' in where ? where.hostname : addressText(where);
+    super(`${syscall} ${code}${place && ' '}${place}: ${description}`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
@@ -73,6 +66,14 @@ export class SocketMapClosedError extends Error {
   override get name(): string {
     return 'SocketMapClosedError';
   }
+}
+
+/** The error for a method of a handler that has no socket yet. */
+export function noSocketError(method: string, className: string): Error {
+  const error = new Error(
+    `${method}: this ${className} has no socket yet; bind or connect it first`,
+  );
+  return Object.assign(error, { code: 'ERR_NO_SOCKET' });
 }
 
 /** The error for a method of something that is closed. */

@@ -13,6 +13,13 @@ export { SocketMapClosedError, SystemError } from './errors';
 export type { Handled, SocketMap } from './handlers/handler';
 export { Handler } from './handlers/handler';
 export { IOHandler } from './handlers/io-handler';
+export type {
+  CallbackInspection,
+  HandlerInspection,
+  LastEvent,
+  MapInspection,
+  Phase,
+} from './inspection/shapes';
 export { Notifier } from './notifier';
 export type { HandlerClass } from './handlers/server';
 export { Server } from './handlers/server';

@@ -14,7 +14,7 @@ export class Notifier {
     try {
       this.settle(handler, handler.handleRead());
     } catch (error) {
-      this.errorObj(handler, error);
+      report(handler, error);
     }
   }
 
@@ -23,7 +23,7 @@ export class Notifier {
     try {
       this.settle(handler, handler.handleWrite());
     } catch (error) {
-      this.errorObj(handler, error);
+      report(handler, error);
     }
   }
 
@@ -69,7 +69,7 @@ export class Notifier {
 
   /** A callback threw. What `handleError` throws itself comes out of the loop. */
   errorObj(handler: Handler, error: unknown): void {
-    if (!(handler instanceof Handler)) throw typeError('handler', handler, 'a Handler');
+    checkHandler(handler);
     const raise = (unhandled: unknown): void => {
       handler.socketMap[registry].raise(unhandled);
     };
@@ -85,7 +85,7 @@ export class Notifier {
   settle(handler: Handler, result: unknown): void {
     if (result === undefined || !isThenable(result)) return;
     result.then(undefined, (error: unknown) => {
-      this.errorObj(handler, error);
+      report(handler, error);
     });
   }
 
@@ -93,9 +93,19 @@ export class Notifier {
     try {
       this.settle(handler, callback());
     } catch (error) {
-      this.errorObj(handler, error);
+      report(handler, error);
     }
   }
+}
+
+/** Tells the notifier that the handler's map has, which may be another that stands before this. */
+function report(handler: Handler, error: unknown): void {
+  checkHandler(handler);
+  handler.socketMap[registry].report(handler, error);
+}
+
+function checkHandler(handler: unknown): void {
+  if (!(handler instanceof Handler)) throw typeError('handler', handler, 'a Handler');
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

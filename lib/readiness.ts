@@ -15,6 +15,23 @@ export const POLLNVAL = 0x0020;
 /** The peer has closed its writing side. */
 export const POLLRDHUP = 0x2000;
 
+const NAMES = [
+  ['in', POLLIN],
+  ['pri', POLLPRI],
+  ['out', POLLOUT],
+  ['err', POLLERR],
+  ['hup', POLLHUP],
+  ['nval', POLLNVAL],
+  ['rdhup', POLLRDHUP],
+] as const;
+
+/** For people: `in|rdhup`. */
+export function readinessText(bits: number): string {
+  return NAMES.filter(([, bit]) => bits & bit)
+    .map(([name]) => name)
+    .join('|');
+}
+
 /** Any hint that the stream has ended. */
 export const ENDING = POLLRDHUP | POLLHUP | POLLERR;
 

@@ -12,12 +12,31 @@ import { root } from './support/processes';
  */
 const LAYERS: readonly { readonly layer: string; readonly files: readonly string[] }[] = [
   { layer: 'leaves', files: ['readiness', 'arguments', 'timers', 'sockets/address-types'] },
+  { layer: 'what an inspection tells', files: ['inspection/shapes'] },
   { layer: 'the system', files: ['errors', 'kernel', 'binding', 'sockets/constants'] },
   { layer: 'sockets', files: ['sockets/address', 'sockets/slab', 'sockets/socket'] },
   { layer: 'beside sockets', files: ['sockets/waker', 'sockets/lookups'] },
-  { layer: 'handlers', files: ['handlers/handler-state', 'handlers/registry', 'handlers/handler'] },
+  {
+    layer: 'handlers',
+    files: [
+      'handlers/handler-state',
+      'handlers/registry',
+      'handlers/description',
+      'handlers/handler',
+    ],
+  },
   { layer: 'notifier', files: ['notifier'] },
   { layer: 'loop', files: ['loop/dispatch', 'loop/handler-table', 'loop/main-loop'] },
+  {
+    layer: 'observation',
+    files: [
+      'inspection/byte-count',
+      'inspection/observer',
+      'inspection/observed-notifier',
+      'inspection/observed-loop',
+      'inspection/inspect',
+    ],
+  },
   { layer: 'the face of maps', files: ['loop/socket-map'] },
   { layer: 'map classes', files: ['maps/available', 'maps/select', 'maps/poll', 'maps/epoll'] },
   { layer: 'choice of a map', files: ['maps/default', 'maps/index'] },

@@ -11,8 +11,8 @@ export const socketOf: unique symbol = Symbol('socket');
 export const watched: unique symbol = Symbol('watched');
 /** The key of what a handler's transfers, its connecting or its watching failed with. */
 export const failure: unique symbol = Symbol('failure');
-/** The key of a method: whether bytes that were accepted for sending still wait. */
-export const hasUnsent: unique symbol = Symbol('hasUnsent');
+/** The key of a method: how many bytes that were accepted for sending still wait. */
+export const unsentBytes: unique symbol = Symbol('unsentBytes');
 /** The key of a method: `sendAll` of several pieces as one. */
 export const sendPieces: unique symbol = Symbol('sendPieces');
 /** The key of a method: sends what a callback has left to send. */
@@ -23,6 +23,8 @@ export const hasUntold: unique symbol = Symbol('hasUntold');
 export const entered: unique symbol = Symbol('entered');
 /** The key of an idle time-out; undefined where there is none. */
 export const idleWatch: unique symbol = Symbol('idleWatch');
+/** The key of a method: how many bytes were taken from the socket and are kept, told or not. */
+export const heldBytes: unique symbol = Symbol('heldBytes');
 /** The key of a method: lets go of what a closed handler no longer needs. */
 export const release: unique symbol = Symbol('release');
 /** The key of a method: what became of a connection attempt. */
@@ -71,4 +73,11 @@ export const State = {
   dirty: 1 << 17,
   /** The handler has an idle time-out, which is to be told when bytes move. */
   timed: 1 << 18,
+} as const;
+
+/** What a socket's role makes of the handler that is given it. */
+export const roleBits = {
+  unconnected: 0,
+  connected: State.open,
+  listening: State.open | State.listening,
 } as const;

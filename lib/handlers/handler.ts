@@ -1,23 +1,29 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
+import util from 'node:util';
+
 import { checkInteger, typeError } from '../arguments';
-import { closedError, SocketMapClosedError, SystemError } from '../errors';
+import { closedError, noSocketError, SocketMapClosedError, SystemError } from '../errors';
+import type { MapInspection } from '../inspection/shapes';
 import { Errno } from '../sockets/constants';
 import type { Socket, SocketSurface } from '../sockets/socket';
 import type { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
 
+import { describe } from './description';
 import {
   entered,
   failure,
   flush,
-  hasUnsent,
   hasUntold,
+  heldBytes,
   registry,
   release,
+  roleBits,
   settleConnect,
   socketOf,
   state,
   State,
+  unsentBytes,
   unwatched,
   watched,
 } from './handler-state';
@@ -84,6 +90,8 @@ export interface SocketMap {
 
   /** Whether no handler is left. */
   isEmpty(): boolean;
+  /** The map and each of its handlers, as they are now: at any time, from callbacks, and closed. */
+  inspect(): MapInspection;
   /** Closes every handler, and the map. A second call does nothing. */
   close(): void;
   [Symbol.dispose](): void;
@@ -225,13 +233,18 @@ export class Handler {
   }
 
   /** @internal */
-  [hasUnsent](): boolean {
-    return false;
+  [unsentBytes](): number {
+    return 0;
   }
 
   /** @internal */
   [hasUntold](): boolean {
     return false;
+  }
+
+  /** @internal */
+  [heldBytes](): number {
+    return 0;
   }
 
   /** @internal */
@@ -254,11 +267,16 @@ export class Handler {
     closeHandler(this);
   }
 
+  /** What it is, where it stands, and its own fields. */
+  [util.inspect.custom](depth: number, options: util.InspectOptions): string {
+    return describe(this, depth, options);
+  }
+
   #setInterest(name: 'readable' | 'writable', isWanted: boolean): void {
     if (typeof isWanted !== 'boolean') throw typeError(name, isWanted, 'a boolean');
     const bit = State[name];
     const before = this[state];
-    if (before & State.closed) throw unusable(this, name);
+    if (before & State.closed) throw closedError(name, this.constructor.name);
     let after = isWanted ? before | bit : before & ~bit;
     if (after === before) return;
     // Whoever wants to read again is to hear of the end that it was spared while paused.
@@ -272,12 +290,6 @@ export class Handler {
   }
 }
 
-const PHASE = {
-  unconnected: 0,
-  connected: State.open,
-  listening: State.open | State.listening,
-} as const;
-
 /** Gives a handler its socket, and the handler to its map. */
 export function giveSocket(handler: Handler, socket: SocketSurface): void {
   const fd = socket.fileno();
@@ -286,7 +298,7 @@ export function giveSocket(handler: Handler, socket: SocketSurface): void {
   handler[socketOf] = socket;
   // One that was taken out while its name was being resolved stays out.
   if (handler[state] & State.member) handler.socketMap[registry].add(handler);
-  handler[state] |= PHASE[socket.role];
+  handler[state] |= roleBits[socket.role];
 }
 
 /** Takes away a socket whose connection attempt failed, so that another can take its place. */
@@ -314,13 +326,8 @@ export function closeHandler(handler: Handler): void {
 /** The socket that `method` needs, or an error that says why there is none. */
 export function openSocket(handler: Handler, method: string): SocketSurface {
   const socket = handler[socketOf];
-  if (socket === undefined || handler[state] & State.closed) throw unusable(handler, method);
+  if (socket === undefined || handler[state] & State.closed) {
+    throw (handler.closed ? closedError : noSocketError)(method, handler.constructor.name);
+  }
   return socket;
-}
-
-function unusable(handler: Handler, method: string): Error {
-  const { name } = handler.constructor;
-  if (handler.closed) return closedError(method, name);
-  const error = new Error(`${method}: this ${name} has no socket yet; bind or connect it first`);
-  return Object.assign(error, { code: 'ERR_NO_SOCKET' });
 }

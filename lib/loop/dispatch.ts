@@ -9,13 +9,13 @@ import { SystemError } from '../errors';
 import { closeHandler, Handler } from '../handlers/handler';
 import {
   failure,
-  hasUnsent,
   hasUntold,
   registry,
   settleConnect,
   socketOf,
   state,
   State,
+  unsentBytes,
   unwatched,
   watched,
 } from '../handlers/handler-state';
@@ -89,7 +89,7 @@ export function endIfSent(handler: Handler, notifier: Notifier): void {
   if (
     (handler[state] & (open | readEnded | ending)) === (open | readEnded) &&
     !handler.allowHalfOpen &&
-    !handler[hasUnsent]()
+    handler[unsentBytes]() === 0
   ) {
     finish(handler, notifier);
   }
@@ -196,7 +196,7 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
 function endRead(handler: Handler, ready: number, notifier: Notifier): void {
   const error = endingError(handler, ready);
   const canWrite = error === undefined && !(ready & POLLHUP) && !(handler[state] & lingering);
-  if (canWrite && (handler.allowHalfOpen || handler[hasUnsent]())) {
+  if (canWrite && (handler.allowHalfOpen || handler[unsentBytes]() > 0)) {
     handler[state] |= readEnded;
     handler.socketMap[registry].changed(handler);
     if (handler.allowHalfOpen) notifier.endObj(handler);
@@ -257,7 +257,7 @@ function unreadOf(handler: Handler): number | SystemError {
 function endingError(handler: Handler, ready: number): SystemError | undefined {
   const told = handler[failure] ?? (ready & POLLERR ? socketError(handler) : undefined);
   if (told !== undefined) return told;
-  const isLossy = ready & POLLHUP && handler[hasUnsent]();
+  const isLossy = ready & POLLHUP && handler[unsentBytes]() > 0;
   return isLossy ? new SystemError('send', Errno.brokenPipe) : undefined;
 }
 

@@ -56,9 +56,21 @@ export class HandlerTable implements Registry<Handler> {
     return this.#count === 0 && this.#withoutDescriptor.size === 0;
   }
 
+  /** Those without a descriptor first, then by descriptor. */
+  members(): Handler[] {
+    const withDescriptor = this.#handlers.filter((handler) => handler !== undefined);
+    return [...this.#withoutDescriptor, ...withDescriptor];
+  }
+
   /** Whether a turn is due without any event. */
   get hasPending(): boolean {
     return this.#pending.size > 0 || this.#unflushed.length > 0 || this.#raised.length > 0;
+  }
+
+  /** A wait has returned, and filled `ready` with so many pairs. */
+  beginTurn(_ready: Int32Array, _count: number): void {
+    this.turn++;
+    this.isDispatching = true;
   }
 
   /** Whose event this is; undefined where nobody's, or where it is a predecessor's. */

@@ -14,12 +14,23 @@ import { TimerQueue } from '../timers';
 import { dispatch } from './dispatch';
 import { HandlerTable } from './handler-table';
 
+/** Makes the table of a loop. */
+export type TableMaker = (...parts: ConstructorParameters<typeof HandlerTable>) => HandlerTable;
+
 /** How many ready descriptors a turn takes from the backend at most; the rest come in the next. */
 const BATCH = 1024;
 
 export class MainLoop {
   readonly table: HandlerTable;
   isClosed = false;
+  /** When it was made, by the kernel's clock. */
+  readonly startedAtMs: number;
+  /** Descriptors that were dispatched. */
+  events = 0;
+  /** What a wait reported of descriptors that were closed, or taken out, by then. */
+  staleEvents = 0;
+  /** How often somebody woke the loop. */
+  wakeups = 0;
   readonly #kernel: Kernel;
   readonly #backend: LoopBackend;
   readonly #notifier: Notifier;
@@ -43,18 +54,28 @@ export class MainLoop {
   #running: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   /** Throws a `SystemError` where the kernel has no backend of that name. */
-  constructor(kernel: Kernel, name: string, notifier: Notifier) {
+  constructor(
+    kernel: Kernel,
+    name: string,
+    notifier: Notifier,
+    makeTable: TableMaker = (...parts) => new HandlerTable(...parts),
+  ) {
     const backend = kernel.createBackend(name);
     if (typeof backend === 'number') throw new SystemError(`${name} set-up`, backend);
     this.#kernel = kernel;
+    this.startedAtMs = kernel.monotonicMs();
     this.#backend = backend;
     this.#notifier = notifier;
     this.#lookups = new Lookups(kernel, () => this.#wakeupFd());
-    this.table = new HandlerTable(kernel, backend, notifier, this);
+    this.table = makeTable(kernel, backend, notifier, this);
   }
 
   get isRunning(): boolean {
     return this.#running !== undefined;
+  }
+
+  get nowMs(): number {
+    return this.#kernel.monotonicMs();
   }
 
   /** One turn, with a wait of at most `seconds`. Returns how many descriptors it dispatched. */
@@ -102,6 +123,7 @@ export class MainLoop {
   }
 
   wake(): void {
+    this.wakeups++;
     this.#isWoken = true;
     this.attend();
   }
@@ -141,14 +163,14 @@ export class MainLoop {
   #turn(count: number): number {
     if (count < 0) throw new SystemError(`${this.#backend.name} wait`, count);
     const { table } = this;
-    table.turn++;
-    table.isDispatching = true;
+    table.beginTurn(this.#ready, count);
     this.#isInTurn = true;
     this.#isWoken = false;
     // What callbacks of this turn ask for is for the next.
     const callCount = this.#calls.length;
     const timersEnd = this.#timers.nextSequence;
     const dispatched = this.#dispatchReady(count);
+    this.events += dispatched;
     this.#guard(() => {
       table.dispatchPending();
     });
@@ -174,7 +196,8 @@ export class MainLoop {
       const handler = table.recipient(fd);
       if (handler === undefined) {
         const drain = this.#own.get(fd);
-        if (drain !== undefined) this.#guard(drain);
+        if (drain === undefined) this.staleEvents++;
+        else this.#guard(drain);
         continue;
       }
       dispatched++;
@@ -241,6 +264,7 @@ export class MainLoop {
   #wakeupFd(): number {
     if (this.#wakeup < 0) {
       this.#wakeup = this.#watch('eventfd', this.#kernel.createWakeup(), () => {
+        this.wakeups++;
         this.#kernel.drainWakeup(this.#wakeup);
         this.#lookups.check();
         for (const fn of this.#wakeListeners) this.#guard(fn);

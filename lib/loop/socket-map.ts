@@ -1,10 +1,16 @@
 /** The socket maps' common face. */
+import util from 'node:util';
+
 import { checkFunction, checkOptions, checkSeconds, typeError } from '../arguments';
 import { binding } from '../binding';
 import { SocketMapClosedError } from '../errors';
 import type { SocketMap } from '../handlers/handler';
 import { Handler } from '../handlers/handler';
 import { registry, state, State } from '../handlers/handler-state';
+import { inspectMap } from '../inspection/inspect';
+import { ObservedLoop } from '../inspection/observed-loop';
+import { Observer } from '../inspection/observer';
+import type { MapInspection } from '../inspection/shapes';
 import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
 import { notifierFrom } from '../notifier';
@@ -18,6 +24,13 @@ import { MainLoop } from './main-loop';
 export interface SocketMapOptions {
   /** Stands between the map and its handlers, in place of a plain `Notifier`. */
   readonly notifier?: Notifier;
+  /** Counts and times what `inspect` tells of handlers and callbacks. False unless told otherwise. */
+  readonly observed?: boolean;
+  /**
+   * Above so many seconds in one callback, `process.emitWarning` is called with a
+   * `SlowHandlerWarning`, and the map is observed. No warnings unless told otherwise.
+   */
+  readonly slowHandlerSeconds?: number;
 }
 
 /** What every map does, over the one loop. A map class only names its backend. */
@@ -26,12 +39,19 @@ export abstract class BaseSocketMap implements SocketMap {
   readonly [registry]: HandlerTable;
   readonly backend: string;
   readonly #loop: MainLoop;
+  readonly #observer: Observer | undefined;
 
   /** Throws a `SystemError` where `kernel` has no backend of that name. */
   protected constructor(name: string, options: SocketMapOptions = {}, kernel: Kernel = binding) {
-    checkOptions(options, ['notifier']);
+    checkOptions(options, ['notifier', 'observed', 'slowHandlerSeconds']);
     this.backend = name;
-    this.#loop = new MainLoop(kernel, name, notifierFrom(options['notifier']));
+    const notifier = notifierFrom(options['notifier']);
+    const { observed, slowHandlerSeconds } = options;
+    this.#observer = observerFrom(name, kernel, observed, slowHandlerSeconds);
+    this.#loop =
+      this.#observer === undefined
+        ? new MainLoop(kernel, name, notifier)
+        : new ObservedLoop(kernel, name, notifier, this.#observer);
     this[registry] = this.#loop.table;
   }
 
@@ -120,8 +140,19 @@ export abstract class BaseSocketMap implements SocketMap {
     return this[registry].isEmpty;
   }
 
+  inspect(): MapInspection {
+    return inspectMap(this.backend, this.#loop, this.#observer);
+  }
+
   close(): void {
     this.#loop.close();
+  }
+
+  /** What it is, and how much is in it. */
+  [util.inspect.custom](): string {
+    const { length } = this[registry].members();
+    const facts = [this.closed ? 'closed' : 'open', `handlers ${length}`];
+    return `${this.constructor.name} (${facts.join(', ')})`;
   }
 
   [Symbol.dispose](): void {
@@ -147,4 +178,19 @@ export abstract class BaseSocketMap implements SocketMap {
     }
     if (this.#loop.isRunning) throw new Error(`${method}: this map is running already`);
   }
+}
+
+/** Undefined where nothing has to be observed. */
+function observerFrom(
+  name: string,
+  kernel: Kernel,
+  observed: unknown,
+  slow: unknown,
+): Observer | undefined {
+  if (observed !== undefined && typeof observed !== 'boolean') {
+    throw typeError('observed', observed, 'a boolean');
+  }
+  if (slow !== undefined) checkSeconds('slowHandlerSeconds', slow);
+  if (observed !== true && slow === undefined && !Observer.isTracing) return undefined;
+  return new Observer(name, () => kernel.monotonicMs(), slow ?? Infinity);
 }

@@ -4,13 +4,13 @@ import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
 import {
   flush,
-  hasUnsent,
   idleWatch,
   registry,
   release,
   sendPieces,
   state,
   State,
+  unsentBytes,
 } from '../handlers/handler-state';
 import { failTransfer, IOHandler } from '../handlers/io-handler';
 import { constants } from '../sockets/constants';
@@ -99,8 +99,8 @@ export class BufferedWriteHandler extends IOHandler {
   }
 
   /** @internal */
-  override [hasUnsent](): boolean {
-    return this.bufferedAmount > 0;
+  override [unsentBytes](): number {
+    return this.bufferedAmount;
   }
 
   /** @internal */

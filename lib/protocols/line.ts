@@ -2,7 +2,14 @@ import type { Data } from '../arguments';
 import { bytesOf } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
-import { hasUntold, registry, sendPieces, state, State } from '../handlers/handler-state';
+import {
+  hasUntold,
+  heldBytes,
+  registry,
+  sendPieces,
+  state,
+  State,
+} from '../handlers/handler-state';
 
 import { BufferedWriteHandler } from './buffered-write';
 import { LineBuffer } from './line-buffer';
@@ -64,6 +71,11 @@ export class LineHandler extends BufferedWriteHandler {
       !(this[state] & State.ended) &&
       this.#buffer.has(this.#currentDelimiter())
     );
+  }
+
+  /** @internal */
+  override [heldBytes](): number {
+    return this.#buffer.length;
   }
 
   /** Not a getter: V8 calls a private one by way of its run-time. */

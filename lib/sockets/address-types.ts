@@ -17,6 +17,14 @@ export interface UnixAddress {
 /** An address as the library hands it out. */
 export type SocketAddress = InetAddress | UnixAddress;
 
+/** For people: `127.0.0.1:80`, `[::1]:80`, `/path`, `@abstract`; empty where there is no name. */
+export function addressText(address: SocketAddress | undefined): string {
+  if (address === undefined) return '';
+  if ('path' in address) return address.path.replace('\0', '@');
+  const { host, port } = address;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /**
  * An address as users may write it: `[host, port]`, `{ host, port }`, `'/path'` or `{ path }`
  * (abstract with a leading `'\0'`; unix(7)). An empty host is every interface, as in Python.

@@ -1,4 +1,6 @@
 /** A socket: a descriptor and its system calls. */
+import util from 'node:util';
+
 import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../arguments';
 import { binding } from '../binding';
 import { checked, SystemError } from '../errors';
@@ -16,7 +18,7 @@ export const whenGone: unique symbol = Symbol('whenGone');
  * What a handler knows of its socket. Whatever has this surface (a TLS socket, a simulated one) can
  * stand in a `Socket`'s place.
  */
-export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone>;
+export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone | typeof util.inspect.custom>;
 
 /**
  * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
@@ -283,6 +285,12 @@ export class Socket {
     checkInteger('level', level);
     checkInteger('option', option);
     checked('setsockopt', this.kernel.setsockopt(this.#fd, level, option, optionBytes(value)));
+  }
+
+  /** For `util.inspect`: `Socket (descriptor 23, connected)`. */
+  [util.inspect.custom](): string {
+    const facts = this.closed ? 'closed' : `descriptor ${this.#fd}, ${this.#role}`;
+    return `${this.constructor.name} (${facts})`;
   }
 }
 
