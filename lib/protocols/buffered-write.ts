@@ -111,7 +111,7 @@ export class BufferedWriteHandler extends IOHandler {
     if (this.bufferedAmount > 0) return;
     if (this[state] & ended) {
       this.#finishOutput();
-    } else if (this.#isDrainWanted) {
+    } else if (this.#isDrainWanted && !(this[state] & failed)) {
       this.#isDrainWanted = false;
       return this.handleDrain();
     }
@@ -192,7 +192,7 @@ export class BufferedWriteHandler extends IOHandler {
     if (this[state] & lingering) return;
     if (this[state] & connecting) {
       this.setWritable(true);
-    } else if (!(this[state] & open) || this[state] & readEnded) {
+    } else if (!(this[state] & open) || this[state] & readEnded || this.socketMap.closed) {
       closeHandler(this);
     } else if (!(this[state] & failed)) {
       this.shutdown(constants.SHUT_WR);

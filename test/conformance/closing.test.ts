@@ -164,6 +164,17 @@ onEveryMap('a closed map', (map) => {
     expect(second.events).toEqual(['cleanup']);
     expect(told).toEqual([expect.any(SocketMapClosedError)]);
   });
+
+  test('rules 6, 17: a cleanup can end other handlers, in the map or taken out', () => {
+    const first = handlerWith(map(), '');
+    const others = [handlerWith(map(), ''), handlerWith(map(), '')];
+    map().delHandler(others[1]!);
+    first.handleCleanup = () => {
+      for (const other of others) other.end('farewell');
+    };
+    map().close();
+    expect([first, ...others].map(({ events }) => events)).toEqual([[], ['cleanup'], ['cleanup']]);
+  });
 });
 
 /** Ways to close a map from within, each told to `close` it. */

@@ -1,11 +1,19 @@
 /** Sending to a peer that is gone (rule 15). */
 import { IOHandler, type Socket, type SystemError } from '../../lib';
-import { POLLIN } from '../../lib/select';
+import { POLLIN, POLLOUT } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { isInstalled, Program } from '../support/processes';
 import { Recorder } from '../support/recorder';
-import { reset, streams, tcpListener, tcpPair, untilReady } from '../support/streams';
+import {
+  receiveText,
+  reset,
+  sendText,
+  streams,
+  tcpListener,
+  tcpPair,
+  untilReady,
+} from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 const BROKEN = /^close E(PIPE|CONNRESET)$/;
@@ -67,6 +75,20 @@ onEveryMap('a peer that is gone', (map) => {
         'cleanup',
       ]);
       expect(handler.bufferedAmount).toBe(0);
+    });
+
+    test('rule 15: handleDrain is not told of output that was lost', () => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      // Between the wait, which finds the socket writable again, and the write.
+      handler.on.read = () => leave(theirs);
+      handler.sendAll(Buffer.alloc(8 << 20));
+      sendText(theirs, 'x');
+      while (receiveText(theirs)?.length);
+      untilReady(ours, POLLOUT);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.count('drain')).toBe(0);
+      expect(handler.events.at(-2)).toMatch(BROKEN);
     });
 
     test('rule 15: sending from handleClose and handleCleanup does no harm', () => {
