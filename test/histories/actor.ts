@@ -1,0 +1,215 @@
+/** The model's handler: what it does when it is asked to, and what it remembers. */
+import { type End, FLOOD_BYTES } from './kernel';
+import type { Model } from './model';
+import { type Cast, type Player, Role } from './stage';
+
+export class Actor implements Player {
+  readonly role: Role;
+  closed = false;
+  connected = false;
+  readable = true;
+  writable = false;
+  bufferedAmount = 0;
+  isClogged = false;
+  isMember = true;
+  /** The turn in which it came into the map: a wait that began before is not for it (rule 6). */
+  since: number;
+  isConnecting = false;
+  /** What its transfers failed with: it ends as soon as all that came before is read. */
+  failure: string | undefined;
+  /** The peer's end was told, or waits for output to be sent (rule 14). */
+  hasReadEnd = false;
+  /** `end` has sent all: what still comes is thrown away until the peer ends. */
+  isLingering = false;
+  isEnding = false;
+  /** Paused with bytes before the end: hears nothing until it reads (rules 2 and 5). */
+  isParked = false;
+  isHungUp = false;
+  isUrgentTold = false;
+  isDrainWanted = false;
+  isFlushDue = false;
+  /** A listener's connections, and how many it takes at a time (rule 12). */
+  readonly backlog: { readonly end: End; readonly isRaw: boolean }[] = [];
+  burst = 1;
+  lastAccept = 0;
+
+  constructor(
+    readonly model: Model,
+    cast: Cast,
+    readonly socket: End,
+  ) {
+    this.role = new Role(model.players.length, cast);
+    this.since = model.turnNumber;
+    model.players.push(this);
+  }
+
+  get hasFailed(): boolean {
+    return this.failure !== undefined;
+  }
+
+  get hasUrgent(): boolean {
+    return this.socket.urgentAt !== undefined;
+  }
+
+  setReadable(readable: boolean): void {
+    if (readable === this.readable) return;
+    this.readable = readable;
+    if (readable) this.isParked = this.isHungUp = false;
+    if (this.isMember && this.hasFailed) this.model.pending.add(this);
+  }
+
+  setWritable(writable: boolean): void {
+    if (writable === this.writable) return;
+    this.writable = writable;
+    if (this.isMember && this.hasFailed) this.model.pending.add(this);
+  }
+
+  take(n: number): void {
+    this.model.note(this, `has ${this.receive(n)}`);
+  }
+
+  /** Whoever reads is told afresh of what is still there. */
+  receive(n: number): number {
+    const count = this.socket.receive(n);
+    const verdict = count > 0 ? undefined : this.socket.verdict;
+    if (verdict !== undefined && verdict !== 'end') {
+      this.fail(verdict);
+      return 0;
+    }
+    this.isParked = this.isHungUp = this.isUrgentTold = false;
+    if (this.hasFailed) this.model.pending.add(this);
+    return count;
+  }
+
+  /** Rule 15: no exception, but an end. */
+  fail(error: string): void {
+    this.failure ??= error;
+    this.model.pending.add(this);
+  }
+
+  transmit(n: number): void {
+    if (this.hasFailed) return;
+    if (!this.role.cast.isBuffered) {
+      const error = this.socket.send(n);
+      if (error !== undefined) this.fail(error);
+      return;
+    }
+    this.bufferedAmount += n;
+    if (!this.connected || this.writable) this.setWritable(true);
+    else if (!this.model.isDispatching) this.sendBuffered();
+    else if (!this.isFlushDue) {
+      // Small pieces of one callback leave together.
+      this.isFlushDue = true;
+      this.model.unflushed.push(this);
+    }
+  }
+
+  flood(): void {
+    if (this.hasFailed) return;
+    const error = this.socket.send(FLOOD_BYTES);
+    if (error !== undefined) {
+      this.fail(error);
+      return;
+    }
+    this.socket.isFull = this.isClogged = this.isDrainWanted = true;
+    if (this.socket.peer !== undefined) this.socket.peer.isFlooded = true;
+    this.bufferedAmount = FLOOD_BYTES;
+    this.setWritable(true);
+  }
+
+  sendBuffered(): void {
+    if (this.isClogged) {
+      // Some more of it; how much is the kernel's affair.
+      const error = this.socket.send(1);
+      if (error !== undefined) this.#lose(error);
+      else if (this.model.seen.emptied.includes(this.role.id)) {
+        this.bufferedAmount = 0;
+        this.isClogged = this.socket.isFull = false;
+      }
+    } else if (this.bufferedAmount > 0) {
+      const error = this.socket.send(this.bufferedAmount);
+      this.bufferedAmount = 0;
+      if (error !== undefined) this.#lose(error);
+    }
+    this.setWritable(this.bufferedAmount > 0);
+    if (this.bufferedAmount === 0 && this.hasReadEnd) this.model.pending.add(this);
+  }
+
+  #lose(error: string): void {
+    this.bufferedAmount = 0;
+    this.isClogged = false;
+    this.fail(error);
+  }
+
+  flush(): void {
+    this.isFlushDue = false;
+    if (this.closed) return;
+    this.sendBuffered();
+    if (this.bufferedAmount > 0) return;
+    if (this.role.isEnded) {
+      this.#finishOutput();
+    } else if (this.isDrainWanted && !this.hasFailed) {
+      this.isDrainWanted = false;
+      this.model.tell(this, 'drain');
+    }
+  }
+
+  shut(): void {
+    this.socket.endOutput();
+  }
+
+  end(): void {
+    this.setReadable(true);
+    if (this.bufferedAmount === 0) this.#finishOutput();
+  }
+
+  /** All is sent after `end`. */
+  #finishOutput(): void {
+    if (this.isLingering) return;
+    if (this.isConnecting) {
+      this.setWritable(true);
+    } else if (!this.connected || this.hasReadEnd || this.model.isClosed) {
+      this.close();
+    } else if (!this.hasFailed) {
+      this.socket.endOutput();
+      this.isLingering = true;
+    }
+  }
+
+  /** Rule 3: `handleCleanup` once, when it is out of the map and closed, and then nothing. */
+  close(): void {
+    if (this.closed) return;
+    this.isMember = false;
+    this.closed = true;
+    this.connected = this.isConnecting = this.isClogged = false;
+    this.bufferedAmount = 0;
+    this.socket.close();
+    for (const { end } of this.backlog) end.close(true);
+    this.model.asCallback(() => this.model.tell(this, 'cleanup'));
+  }
+
+  rawSend(n: number): void {
+    this.socket.peer?.send(n);
+  }
+
+  rawSendUrgent(): void {
+    this.socket.peer?.sendUrgent();
+  }
+
+  rawEnd(): void {
+    this.socket.peer?.endOutput();
+  }
+
+  rawClose(isReset: boolean): void {
+    this.socket.peer?.close(isReset);
+  }
+
+  rawReceive(): void {
+    const raw = this.socket.peer;
+    const isThere = this.role.raw === 'open' || this.role.raw === 'ended';
+    if (isThere && this.isClogged && this.isMember) this.model.turnRounds();
+    if (!isThere || raw === undefined || raw.isClosed) return;
+    const count = raw.receive(Infinity);
+    this.model.note(this, `peer has ${raw.isFlooded ? 'a flood' : count} ${raw.verdict ?? ''}`);
+  }
+}

@@ -1,0 +1,141 @@
+/** Plays a history on a real map, with real sockets. */
+import { constants, Socket, type SocketMap } from '../../lib';
+import { registry } from '../../lib/handlers/handler-state';
+import type { BaseSocketMap } from '../../lib/loop/socket-map';
+import { POLLHUP, POLLOUT } from '../../lib/select';
+import { deadAddress, reset, tcpPair, untilReady } from '../support/streams';
+
+import type { Seen, SeenTurn } from './kernel';
+import { freePath, Listener, MOST_ROUNDS, opposite, sendAtOnce, Stream, wires } from './living';
+import { type Cancellable, type Cast, Stage } from './stage';
+
+type Living = Stream | Listener;
+
+/** A class of maps: those of the library, or a test's own. */
+export type MapClass = (new () => BaseSocketMap) & { readonly backend: string };
+
+export class Life extends Stage<Living> {
+  readonly allSeen: Seen = { turns: [], rounds: [], closing: [] };
+  seen: SeenTurn = { order: [], wrote: [], emptied: [] };
+  readonly map: SocketMap;
+  #isClosing = false;
+
+  constructor(mapClass: MapClass) {
+    super();
+    const map = new mapClass();
+    this.map = map;
+    // In which order a wait reported its descriptors, those included of which nothing is told.
+    const table = map[registry];
+    const recipient = table.recipient.bind(table);
+    table.recipient = (fd) => {
+      const handler = recipient(fd);
+      if (handler !== undefined) this.seen.order.push((handler as Living).role.id);
+      return handler;
+    };
+  }
+
+  get isClosed(): boolean {
+    return this.map.closed;
+  }
+
+  protected open(cast: Cast): void {
+    const [ours, theirs] = cast.kind === 'tcp' ? tcpPair() : Socket.pair();
+    const own = wires(cast.hasRawPeer ? theirs : undefined);
+    const stream = new Stream(this, cast, own, ours);
+    if (cast.hasRawPeer) stream.role.raw = 'open';
+    else new Stream(this, cast, opposite(own), theirs);
+  }
+
+  protected listen(cast: Cast): void {
+    new Listener(this, cast);
+  }
+
+  protected refused(cast: Cast): void {
+    const stream = new Stream(this, cast, wires());
+    stream.connect(cast.kind === 'tcp' ? deadAddress() : freePath());
+    if (cast.kind === 'tcp') untilReady(stream.socket as Socket, POLLHUP);
+  }
+
+  protected connect(listener: Living, cast: Cast): void {
+    const stream = new Stream(this, cast, wires());
+    stream.connect(listener.socket.getsockname());
+    (listener as Listener).expect(opposite(stream.wires));
+    untilReady(stream.socket as Socket, POLLOUT);
+    if (cast.kind === 'tcp') sendAtOnce(stream.socket);
+  }
+
+  knock(listener: Living): void {
+    const isTcp = listener.role.cast.kind === 'tcp';
+    const raw = Socket.create(isTcp ? constants.AF_INET : constants.AF_UNIX);
+    raw.connect(listener.socket.getsockname());
+    (listener as Listener).expect(wires(raw));
+    untilReady(raw, POLLOUT);
+  }
+
+  remove(player: Living): void {
+    this.map.delHandler(player);
+  }
+
+  add(player: Living): void {
+    this.map.addHandler(player);
+  }
+
+  protected callIn0(fn: () => void): Cancellable {
+    return this.map.callIn(0, fn);
+  }
+
+  protected callNext(fn: () => void): void {
+    this.map.callSynchronized(fn);
+  }
+
+  protected turn(): void {
+    this.turnOnce();
+  }
+
+  /** Returns how many descriptors' events it dispatched. */
+  turnOnce(): number {
+    this.seen = { order: [], wrote: [], emptied: [] };
+    this.allSeen.turns.push(this.seen);
+    return this.map.poll(0);
+  }
+
+  protected turnUntilQuiet(): void {
+    for (let rounds = 1; rounds <= MOST_ROUNDS; rounds++) {
+      const told = this.trace.length;
+      const dispatched = this.turnOnce();
+      if (this.isClosed || (dispatched === 0 && this.trace.length === told)) {
+        this.allSeen.rounds.push(rounds);
+        return;
+      }
+    }
+    this.allSeen.rounds.push(MOST_ROUNDS);
+    this.trace.push('the map spins');
+  }
+
+  protected closeMap(): void {
+    this.#isClosing = true;
+    this.map.close();
+    this.#isClosing = false;
+  }
+
+  tellCleanup(player: Living): void {
+    if (this.#isClosing) this.allSeen.closing.push(player.role.id);
+    this.tell(player, 'cleanup');
+  }
+
+  override play(history: Parameters<Stage<Living>['play']>[0]): this {
+    try {
+      return super.play(history);
+    } catch (error) {
+      this.trace.push(`threw ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
+      return this;
+    } finally {
+      this.map.close();
+      for (const player of this.players) {
+        player.close();
+        const open = 'wires' in player ? [player.wires] : player.backlog;
+        for (const { raw } of open) if (raw?.closed === false) reset(raw);
+      }
+    }
+  }
+}
