@@ -200,7 +200,7 @@ export class Model extends Stage<Actor> {
   #transfer(actor: Actor, bits: Bits): void {
     const isUp = (): boolean => actor.isMember && actor.connected && !actor.isEnding;
     if (actor.role.isListener) {
-      if (bits.in) this.#accept(actor);
+      if (bits.in && actor.isMember && actor.readable) this.#accept(actor);
       return;
     }
     if (bits.in && isUp() && actor.readable) {
