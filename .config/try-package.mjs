@@ -30,6 +30,9 @@ new Ping(map, ours).setReadable(true);
 new BufferedWriteHandler(map, theirs).sendAll('served');
 console.log(select([], [theirs], [], 1)[1].length);
 map.runSync();
+const simulated = new SimSocketMap();
+simulated.callIn(3600, () => console.log(simulated.now >= 3600));
+simulated.runUntilIdle();
 `;
 
 write('package.json', '{ "name": "empty", "private": true }');
@@ -41,6 +44,7 @@ import { socketpair } from 'asynchia';
 import { DefaultSocketMap } from 'asynchia/maps';
 import { BufferedWriteHandler } from 'asynchia/protocols';
 import { select } from 'asynchia/select';
+import { SimSocketMap } from 'asynchia/testing';
 `;
 write('use.mjs', IMPORTS + USE);
 write('use.cjs', IMPORTS.replace(/import (.*) from (.*);/g, 'const $1 = require($2);') + USE);
@@ -72,7 +76,7 @@ run(
 
 for (const file of ['use.mjs', 'use.cjs', path.join('out', 'use.mjs')]) {
   const said = run('node', file);
-  if (said !== '1\nserved\n') {
+  if (said !== '1\nserved\ntrue\n') {
     console.error(`${file} said ${JSON.stringify(said)}`);
     process.exit(1);
   }

@@ -46,6 +46,22 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   },
   { layer: 'buffers of protocols', files: ['protocols/output-queue', 'protocols/line-buffer'] },
   { layer: 'protocols', files: ['protocols/buffered-write', 'protocols/line', 'protocols/index'] },
+  { layer: 'a simulated world', files: ['testing/random', 'testing/faults', 'testing/simulation'] },
+  {
+    layer: 'its sockets',
+    files: ['testing/description', 'testing/receive-queue', 'testing/stream'],
+  },
+  {
+    layer: 'its kernel',
+    files: [
+      ...['testing/network', 'testing/socket-options', 'testing/sim-backend'],
+      'testing/sim-kernel',
+    ],
+  },
+  {
+    layer: 'its map',
+    files: ['testing/sim-socket-map', 'testing/simulate', 'testing/index'],
+  },
   { layer: 'entry points', files: ['select', 'index'] },
 ];
 

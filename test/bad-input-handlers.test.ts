@@ -22,7 +22,7 @@ import {
   thrownBy,
   WRONG,
 } from './support/bad-values';
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { Recorder } from './support/recorder';
 import { turnUntil } from './support/turns';
 
@@ -77,7 +77,7 @@ describe('making handlers', () => {
   });
 });
 
-onEveryMap('sockets that are no good', (mapOf) => {
+onEverySystemMap('sockets that are no good', (mapOf) => {
   test('a closed socket is refused', () => {
     near.close();
     expect(thrownBy(() => new IOHandler(mapOf(), near))).toMatchObject({ code: 'EBADF' });

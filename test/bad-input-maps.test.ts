@@ -1,5 +1,5 @@
 /** Bad input to maps, and what is over: each says so, and changes nothing. */
-import { AcceptHandler, IOHandler, socketpair, type Handler, type SocketMap } from '../lib';
+import { AcceptHandler, IOHandler, type Handler, type SocketMap, Socket } from '../lib';
 import { candidates } from '../lib/maps';
 import { BufferedWriteHandler, LineHandler } from '../lib/protocols';
 import {
@@ -12,6 +12,7 @@ import {
 } from './support/bad-values';
 import { onEveryMap } from './support/maps';
 import { Recorder } from './support/recorder';
+import { socketpair } from './support/streams';
 import { turnUntil } from './support/turns';
 
 describe.each(candidates.map((candidate) => [candidate.backend, candidate] as const))(
@@ -48,7 +49,7 @@ onEveryMap('bad input', (map) => {
   });
 
   test.each(METHODS)("%s refuses another map's handler", (method) => {
-    const [near, far] = socketpair();
+    const [near, far] = Socket.pair();
     const other = new candidates[0]!();
     const handler = new IOHandler(other, near);
     expectRefused(misuse(method, 'handler', [handler], (value) => map()[method](value)));

@@ -1,5 +1,5 @@
 /** What sendAll accepts, buffers, joins and sends. */
-import { constants, Socket, socketpair } from '../lib';
+import { constants, Socket } from '../lib';
 import { POLLIN } from '../lib/select';
 import { Acting } from './support/acting';
 import { onEveryMap } from './support/maps';
@@ -7,6 +7,7 @@ import { Recorder } from './support/recorder';
 import {
   receiveText,
   sendText,
+  socketpair,
   streams,
   tcpListener,
   tcpPair,
@@ -16,7 +17,10 @@ import { expectQuiet, turnUntil } from './support/turns';
 
 const MEGABYTE = 1 << 20;
 
-/** Two ends that keep messages apart, so that one recv(2) brings what one send(2) sent. */
+/**
+ * Two ends that keep messages apart, so that one recv(2) brings what one send(2) sent. Only streams
+ * are simulated.
+ */
 function messagePair(): [Socket, Socket] {
   return Socket.pair(constants.AF_UNIX, constants.SOCK_SEQPACKET);
 }
@@ -31,8 +35,8 @@ function messagesAt(socket: Socket): string[] {
   }
 }
 
-onEveryMap('sendAll', (map) => {
-  test('sends at once where no callback runs', () => {
+onEveryMap('sendAll', (map, testOnSystem) => {
+  testOnSystem('sends at once where no callback runs', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     expect(handler.sendAll('one')).toBe(true);
@@ -42,7 +46,7 @@ onEveryMap('sendAll', (map) => {
     theirs.close();
   });
 
-  test('joins what one callback sends into one send, when it returns', () => {
+  testOnSystem('joins what one callback sends into one send, when it returns', () => {
     const [ours, theirs] = messagePair();
     const handler = new Acting(map(), ours);
     const seen: unknown[] = [];
@@ -60,7 +64,7 @@ onEveryMap('sendAll', (map) => {
     theirs.close();
   });
 
-  test('joins what others send to a handler in their callbacks', () => {
+  testOnSystem('joins what others send to a handler in their callbacks', () => {
     const [ours, theirs] = messagePair();
     const target = new Recorder(map(), ours);
     const [otherSocket, otherPeer] = socketpair();
@@ -75,7 +79,7 @@ onEveryMap('sendAll', (map) => {
     for (const socket of [theirs, otherPeer]) socket.close();
   });
 
-  test('joins what a timer and a synchronized call send', () => {
+  testOnSystem('joins what a timer and a synchronized call send', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     const sendTwo = (): void => {
@@ -142,7 +146,7 @@ onEveryMap('sendAll', (map) => {
     expect(reader.received === expected).toBe(true);
   });
 
-  test('an empty piece is nothing', () => {
+  testOnSystem('an empty piece is nothing', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     expect(handler.sendAll('')).toBe(true);

@@ -1,4 +1,4 @@
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { Program, isInstalled } from './support/processes';
 import { scriptOn } from './support/scripts';
 import { until } from './support/turns';
@@ -26,7 +26,7 @@ describeTraced('traced', () => {
     throw new Error(`an idle map makes system calls: ${strace.stderr.slice(-2000)}`);
   }
 
-  onEveryMap('an idle map', (map) => {
+  onEverySystemMap('an idle map', (map) => {
     test('rule 5: run() makes no system call while nothing happens', async () => {
       const program = scriptOn(
         map(),

@@ -1,15 +1,8 @@
 /** Cutting what comes into lines. */
-import {
-  constants,
-  type Handled,
-  Socket,
-  type SocketMap,
-  socketpair,
-  type SystemError,
-} from '../lib';
+import { constants, type Handled, Socket, type SocketMap, type SystemError } from '../lib';
 import { LineHandler } from '../lib/protocols';
 import { onEveryMap } from './support/maps';
-import { receiveText, sendText } from './support/streams';
+import { receiveText, sendText, socketpair } from './support/streams';
 import { expectQuiet, turnUntil } from './support/turns';
 
 /** Records lines and what else it is told. */
@@ -41,7 +34,7 @@ class Lines extends LineHandler {
   }
 }
 
-onEveryMap('LineHandler', (map) => {
+onEveryMap('LineHandler', (map, testOnSystem) => {
   let theirs: Socket;
   let handler: Lines;
 
@@ -231,7 +224,7 @@ onEveryMap('LineHandler', (map) => {
     expect(receiveText(theirs)).toBe('three\r\n');
   });
 
-  test('sendLine outside a callback sends a line and its delimiter in one call', () => {
+  testOnSystem('sendLine outside a callback sends a line and its delimiter in one call', () => {
     // Every send is a record of its own here.
     const [ours, peer] = Socket.pair(constants.AF_UNIX, constants.SOCK_SEQPACKET);
     const line = new LineHandler(map(), ours);

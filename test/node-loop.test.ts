@@ -1,6 +1,6 @@
 import { IOHandler, socketpair } from '../lib';
 
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { Recorder } from './support/recorder';
 import { linesOf, scriptOn } from './support/scripts';
 
@@ -52,7 +52,7 @@ const NODE_GOES_ON: Record<string, string> = {
     if (answer !== 2) throw new Error('answered ' + answer);`,
 };
 
-onEveryMap('Node while a map runs', (map) => {
+onEverySystemMap('Node while a map runs', (map) => {
   test.each(Object.entries(NODE_GOES_ON))('%s work under load', async (_name, action) => {
     const program = scriptOn(
       map(),
@@ -141,7 +141,7 @@ onEveryMap('Node while a map runs', (map) => {
   });
 });
 
-onEveryMap('what nobody catches while a map runs', (map) => {
+onEverySystemMap('what nobody catches while a map runs', (map) => {
   const throwers = {
     'process.nextTick': 'process.nextTick(fail)',
     queueMicrotask: 'queueMicrotask(fail)',

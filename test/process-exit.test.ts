@@ -1,4 +1,4 @@
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { runScript } from './support/processes';
 import { linesOf, scriptOn, scriptWithWorker } from './support/scripts';
 
@@ -48,7 +48,7 @@ const WAITS: Record<string, string> = {
   'runSync()': `map.runSync();`,
 };
 
-onEveryMap('a process that ends with a map open', (map) => {
+onEverySystemMap('a process that ends with a map open', (map) => {
   test.each(Object.entries(EXITS))('%s', async (_name, exit) => {
     const program = scriptOn(map(), OPEN_MAP + exit);
     expect([await program.ends(), program.stdout, program.stderr]).toEqual([7, '', '']);

@@ -1,10 +1,10 @@
 import { Waker } from '../lib';
 
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { linesOf, scriptOn, scriptWithWorker } from './support/scripts';
 import { until } from './support/turns';
 
-onEveryMap('a waker', (map) => {
+onEverySystemMap('a waker', (map) => {
   const wakers: Waker[] = [];
   afterEach(() => {
     for (const waker of wakers.splice(0)) waker.close();
@@ -119,7 +119,7 @@ const WOKEN = `
   }
 `;
 
-onEveryMap('a waker in another thread', (map) => {
+onEverySystemMap('a waker in another thread', (map) => {
   test('wakes a map that is blocked in poll', async () => {
     const program = scriptWithWorker(
       map(),
@@ -223,7 +223,7 @@ const BY_NAME = `
   say('connecting');
 `;
 
-onEveryMap('host names', (map) => {
+onEverySystemMap('host names', (map) => {
   test.each(['map.run();', 'map.runSync();', 'while (!map.closed) map.poll();'])(
     'rule 8: are resolved off the loop in %s',
     async (run) => {

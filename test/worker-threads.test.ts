@@ -1,4 +1,4 @@
-import { onEveryMap } from './support/maps';
+import { onEverySystemMap } from './support/maps';
 import { linesOf, scriptWithWorker } from './support/scripts';
 
 /** What a worker may be at when it is ended, each of which says when it is about to be. */
@@ -61,7 +61,7 @@ const END_WORKERS = `
   }
 `;
 
-onEveryMap('a worker that is terminated', (map) => {
+onEverySystemMap('a worker that is terminated', (map) => {
   test('whatever its map is at, ends and leaves no descriptor open', async () => {
     const actions = Object.keys(BUSY_WITH);
     const program = scriptWithWorker(
@@ -139,7 +139,7 @@ const CLIENT = `
   worker.once('exit', (status) => say('worker ended with ' + status));
 `;
 
-onEveryMap('in a worker', (map) => {
+onEverySystemMap('in a worker', (map) => {
   test.each([
     'map.run();',
     'map.runSync();',

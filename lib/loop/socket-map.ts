@@ -116,7 +116,7 @@ export abstract class BaseSocketMap implements SocketMap {
       throw typeError('epochSeconds', epochSeconds, 'a number of seconds since 1970');
     }
     checkSeconds('epochSeconds', epochSeconds);
-    return this.callIn(Math.max(0, epochSeconds - Date.now() / 1000), fn);
+    return this.callIn(Math.max(0, epochSeconds - this.wallSeconds()), fn);
   }
 
   callSynchronized(fn: () => void): void {
@@ -157,6 +157,11 @@ export abstract class BaseSocketMap implements SocketMap {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal The time that `callAt` goes by, in seconds since 1970. */
+  protected wallSeconds(): number {
+    return Date.now() / 1000;
   }
 
   #ours(handler: Handler): Handler {

@@ -1,11 +1,12 @@
 /** How many connections a listener takes: at once, and in a turn. */
-import { closeSync } from 'node:fs';
 
-import { AcceptHandler, Handler, IOHandler, Server, Socket, type SocketMap } from '../../lib';
+import type { Socket } from '../../lib';
+import { AcceptHandler, Handler, IOHandler, Server, type SocketMap } from '../../lib';
 import { BufferedWriteHandler } from '../../lib/protocols';
 import { expectRefused, misuse, thrownBy, WRONG } from '../support/bad-values';
+import { kernel } from '../support/kernels';
 import { onEveryMap } from '../support/maps';
-import { reset } from '../support/streams';
+import { createSocket, reset } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
 /** Keeps what it accepts, and does with it what the test says. */
@@ -43,7 +44,7 @@ onEveryMap('most connections at once', (map) => {
 
   function connect(count: number, to: AcceptHandler = acceptor): void {
     for (let i = 0; i < count; i++) {
-      const client = Socket.create();
+      const client = createSocket();
       client.connect(to.socket.getsockname());
       clients.push(client);
     }
@@ -81,7 +82,7 @@ onEveryMap('most connections at once', (map) => {
       new IOHandler(on, socket).idleTimeout = 0.001;
     },
     'the socket is closed without a handler': (socket) => socket.close(),
-    'the socket is detached': (socket) => closeSync(socket.detach()),
+    'the socket is detached': (socket) => kernel().close(socket.detach()),
     'its handler was taken out, and is closed': (socket, _client, on) => {
       const handler = new IOHandler(on, socket);
       on.delHandler(handler);
@@ -93,7 +94,7 @@ onEveryMap('most connections at once', (map) => {
       })(on, socket);
       handler.setReadable(true);
       on.poll(0);
-      Socket.fromFd(handler.fileno()).close();
+      kernel().close(handler.fileno());
       handler.setWritable(true);
     },
   };
@@ -123,7 +124,7 @@ onEveryMap('most connections at once', (map) => {
     connect(3);
     turnUntilAccepted(1);
     const [first] = acceptor.accepted;
-    closeSync(first!.detach());
+    kernel().close(first!.detach());
     first!.close();
     first!.detach();
     turnUntilAccepted(2);

@@ -1,10 +1,12 @@
 import net from 'node:net';
 
-import { AcceptHandler, constants, Socket, type SocketMap, type SystemError } from '../../lib';
-import { onEveryMap } from '../support/maps';
+import type { Socket } from '../../lib';
+import { AcceptHandler, constants, type SocketMap, type SystemError } from '../../lib';
+import { onEveryMap, onEverySystemMap } from '../support/maps';
 import type { Program } from '../support/processes';
 import { Recorder } from '../support/recorder';
 import { scriptOn } from '../support/scripts';
+import { createSocket, socketpair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
 const { SO_LINGER, SOL_SOCKET } = constants;
@@ -53,7 +55,7 @@ onEveryMap('accepting', (map) => {
 
   function connect(count: number): void {
     for (let i = 0; i < count; i++) {
-      const client = Socket.create();
+      const client = createSocket();
       client.connect(acceptor.socket.getsockname());
       clients.push(client);
     }
@@ -62,7 +64,7 @@ onEveryMap('accepting', (map) => {
   test('rule 12: a turn accepts a bounded number, and all others have their turns', () => {
     const CLIENTS = 300;
     connect(CLIENTS);
-    const [left, right] = Socket.pair();
+    const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
     recorder.readBytes = 1;
     right.send(Buffer.alloc(1000));
@@ -173,7 +175,7 @@ const EXHAUSTED = `
   say('port ' + acceptor.socket.getsockname().port);
 `;
 
-onEveryMap('out of descriptors', (map) => {
+onEverySystemMap('out of descriptors', (map) => {
   const sockets: net.Socket[] = [];
   afterEach(() => {
     for (const socket of sockets.splice(0)) socket.destroy();

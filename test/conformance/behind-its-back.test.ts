@@ -1,10 +1,11 @@
 /** A descriptor that is closed behind a handler's back, or passes from one map to another (rule 6). */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 
-import { type Socket, socketpair } from '../../lib';
+import { type Socket } from '../../lib';
 import { candidates, EpollSocketMap } from '../../lib/maps';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
+import { socketpair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
 onEveryMap('behind its back', (map) => {

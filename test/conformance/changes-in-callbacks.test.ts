@@ -1,10 +1,10 @@
 /** Removing, closing or changing any handler from any callback (rules 6 and 7). */
-import { AcceptHandler, socketpair } from '../../lib';
+import { AcceptHandler } from '../../lib';
 import { Acting, callbackNames } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { closeKept, isTold, keep, provoke } from '../support/provoke';
 import { Recorder } from '../support/recorder';
-import { receiveText, sendText } from '../support/streams';
+import { receiveText, sendText, socketpair } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 onEveryMap('changes in callbacks', (map) => {

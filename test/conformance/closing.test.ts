@@ -5,11 +5,11 @@ import {
   type Socket,
   type SocketMap,
   SocketMapClosedError,
-  socketpair,
 } from '../../lib';
 import { saturate } from '../support/echoing';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
+import { socketpair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
 /** A handler whose socket has `text` to read. Its peer is closed with it. */

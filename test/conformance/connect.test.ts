@@ -3,12 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { type Address, constants, Socket, type SystemError } from '../../lib';
+import type { Socket } from '../../lib';
+import { type Address, constants, type SystemError } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { deadAddress, receiveText, tcpListener, untilReady } from '../support/streams';
+import {
+  createSocket,
+  deadAddress,
+  receiveText,
+  tcpListener,
+  untilReady,
+} from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 /** Keeps the whole error. */
@@ -38,7 +45,7 @@ onEveryMap('connect', (map) => {
   }
 
   function unixListener(address: string, backlog = 8): Socket {
-    const listener = Socket.create(constants.AF_UNIX);
+    const listener = createSocket(constants.AF_UNIX);
     listener.bind(address);
     listener.listen(backlog);
     return listener;
@@ -121,7 +128,7 @@ onEveryMap('connect', (map) => {
   test('rule 8: a unix listener whose backlog is full', () => {
     const address = path.join(directory, `${map().backend}-full`);
     const listener = unixListener(address, 0);
-    const waiting = Socket.create(constants.AF_UNIX);
+    const waiting = createSocket(constants.AF_UNIX);
     waiting.connect(address);
     expect(failed(address).events).toEqual(['connectFailed EAGAIN', 'cleanup']);
     waiting.close();
@@ -130,10 +137,10 @@ onEveryMap('connect', (map) => {
 
   test('rule 8: an attempt that nobody answers times out', () => {
     const listener = tcpListener(0);
-    const waiting = Socket.create();
+    const waiting = createSocket();
     waiting.connect(listener.getsockname());
     untilReady(listener, POLLIN);
-    const socket = Socket.create();
+    const socket = createSocket();
     socket.setsockopt(constants.IPPROTO_TCP, constants.TCP_USER_TIMEOUT, 1);
     socket.setsockopt(constants.IPPROTO_TCP, constants.TCP_SYNCNT, 1);
     const handler = new Recorder(map(), socket);

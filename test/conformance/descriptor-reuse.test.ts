@@ -1,33 +1,39 @@
 /** Never a stale event: descriptors' numbers are used again (rule 6). */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
 
-import { Socket, socketpair } from '../../lib';
+import type { Socket } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { sendText, streams, tcpListener, untilReady } from '../support/streams';
+import {
+  createSocket,
+  sendText,
+  socketpair,
+  streams,
+  tcpListener,
+  untilReady,
+} from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 /** Takes every free descriptor below `fd`, so that `fd` is the next that the kernel hands out. */
 function occupyBelow(fd: number): void {
   for (;;) {
-    const taken = openSync('/dev/null', 'r');
-    if (taken >= fd) {
-      closeSync(taken);
+    const taken = createSocket();
+    if (taken.fileno() >= fd) {
+      taken.close();
       return;
     }
     fillers.push(taken);
   }
 }
 
-const fillers: number[] = [];
+const fillers: Socket[] = [];
 
-onEveryMap('descriptor reuse', (map) => {
+onEveryMap('descriptor reuse', (map, testOnSystem) => {
   afterEach(() => {
-    for (const fd of fillers.splice(0)) closeSync(fd);
+    for (const socket of fillers.splice(0)) socket.close();
   });
 
   /**
@@ -83,7 +89,7 @@ onEveryMap('descriptor reuse', (map) => {
 
   test('rule 6: a socket accepted on a closed number has no old event', () => {
     const listener = tcpListener();
-    const client = Socket.create();
+    const client = createSocket();
     client.connect(listener.getsockname());
     untilReady(listener, POLLIN);
     const handler = replaced(() => new Recorder(map(), listener.accept()!.socket));
@@ -98,7 +104,7 @@ onEveryMap('descriptor reuse', (map) => {
   test('rule 6: a connection under way on a closed number is not taken for standing', () => {
     // One that waits fills a backlog of 0; the kernel then leaves what else comes unanswered.
     const listener = tcpListener(0);
-    const waiting = Socket.create();
+    const waiting = createSocket();
     waiting.connect(listener.getsockname());
     untilReady(listener, POLLIN);
     const handler = replaced(() => {
@@ -136,27 +142,32 @@ onEveryMap('descriptor reuse', (map) => {
     for (const socket of [theirs, peer]) socket.close();
   });
 
-  test('rules 5, 6: a closed descriptor that lives on in a child reports no more', async () => {
-    const [ours, theirs] = socketpair();
-    const first = new Recorder(map(), ours);
-    map().poll(0);
-    const child = spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', ours.fileno()] });
-    await once(child, 'spawn');
-    const fd = first.fileno();
-    occupyBelow(fd);
-    first.close();
-    sendText(theirs, 'for the child');
-    const before = performance.now();
-    expect(map().poll(0.05)).toBe(0);
-    // Rule 10: it has waited, so there was nothing that ended the wait.
-    expect(performance.now() - before).toBeGreaterThanOrEqual(50);
-    const [reused, peer] = socketpair();
-    expect(reused.fileno()).toBe(fd);
-    const second = new Recorder(map(), reused);
-    expectQuiet(map());
-    expect(second.events).toEqual([]);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    for (const socket of [theirs, peer]) socket.close();
-  });
+  testOnSystem(
+    'rules 5, 6: a closed descriptor that lives on in a child reports no more',
+    async () => {
+      const [ours, theirs] = socketpair();
+      const first = new Recorder(map(), ours);
+      map().poll(0);
+      const child = spawn('sleep', ['60'], {
+        stdio: ['ignore', 'ignore', 'ignore', ours.fileno()],
+      });
+      await once(child, 'spawn');
+      const fd = first.fileno();
+      occupyBelow(fd);
+      first.close();
+      sendText(theirs, 'for the child');
+      const before = performance.now();
+      expect(map().poll(0.05)).toBe(0);
+      // Rule 10: it has waited, so there was nothing that ended the wait.
+      expect(performance.now() - before).toBeGreaterThanOrEqual(50);
+      const [reused, peer] = socketpair();
+      expect(reused.fileno()).toBe(fd);
+      const second = new Recorder(map(), reused);
+      expectQuiet(map());
+      expect(second.events).toEqual([]);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      for (const socket of [theirs, peer]) socket.close();
+    },
+  );
 });

@@ -1,9 +1,9 @@
 /** The end of a stream comes after all bytes before it (rules 1 and 2). */
-import { type Socket, socketpair, type SocketMap } from '../../lib';
+import { type Socket, type SocketMap } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { reset, sendText, streams, tcpPair, untilReady } from '../support/streams';
+import { reset, sendText, socketpair, streams, tcpPair, untilReady } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 interface Ending {

@@ -1,11 +1,11 @@
 /** What handlers throw (rule 9). */
-import { AcceptHandler, type Handled, type SocketMap, socketpair } from '../../lib';
+import { AcceptHandler, type Handled, type SocketMap } from '../../lib';
 import { Acting, callbackNames } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { runScript } from '../support/processes';
 import { closeKept, isTold, keep, provoke } from '../support/provoke';
 import { Recorder } from '../support/recorder';
-import { sendText, tcpListener, tcpPair } from '../support/streams';
+import { sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
 /** A handler that is ready to read; its peer stays open. */
@@ -36,7 +36,7 @@ function unforgiving(map: SocketMap, message: string): Unforgiving {
   return handler;
 }
 
-onEveryMap('errors', (map) => {
+onEveryMap('errors', (map, testOnSystem) => {
   afterEach(() => closeKept(map()));
 
   describe.each(callbackNames)('in the callback %s', (name) => {
@@ -189,9 +189,11 @@ onEveryMap('errors', (map) => {
     expect(map().closed).toBe(true);
   });
 
-  test('rule 9: handleError prints the stack to stderr, and the program goes on', async () => {
-    const program = runScript(
-      `const { IOHandler, socketpair } = require('asynchia');
+  testOnSystem(
+    'rule 9: handleError prints the stack to stderr, and the program goes on',
+    async () => {
+      const program = runScript(
+        `const { IOHandler, socketpair } = require('asynchia');
        const { DefaultSocketMap } = require('asynchia/maps');
        class Careless extends IOHandler {
          handleRead() { this.read(1); this.mistake(); }
@@ -206,12 +208,13 @@ onEveryMap('errors', (map) => {
        theirs.close();
        map.poll(1);
        map.close();`,
-      { ASYNCHIA_MAP: map().backend },
-    );
-    expect(await program.ends()).toBe(0);
-    expect(program.stderr).toMatch(
-      /Careless: .*TypeError: this\.mistake is not a function\n +at /s,
-    );
-    expect(program.stdout).toBe('went on\n');
-  });
+        { ASYNCHIA_MAP: map().backend },
+      );
+      expect(await program.ends()).toBe(0);
+      expect(program.stderr).toMatch(
+        /Careless: .*TypeError: this\.mistake is not a function\n +at /s,
+      );
+      expect(program.stdout).toBe('went on\n');
+    },
+  );
 });

@@ -1,21 +1,17 @@
 /** The life of a handler: how it ends, and what is told of it (rules 3 and 4). */
-import { fstatSync } from 'node:fs';
+import os from 'node:os';
 
-import { Handler, type Socket, type SocketMap, socketpair } from '../../lib';
+import { Handler, type Socket, type SocketMap } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
+import { kernel } from '../support/kernels';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { reset, sendText, streams, tcpPair, untilReady } from '../support/streams';
+import { reset, sendText, socketpair, streams, tcpPair, untilReady } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
 function isOpen(fd: number): boolean {
-  try {
-    fstatSync(fd);
-    return true;
-  } catch {
-    return false;
-  }
+  return kernel().getsockname(fd) !== -os.constants.errno.EBADF;
 }
 
 /** Every way in which a handler can end, and what it is told meanwhile. */

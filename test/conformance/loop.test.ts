@@ -2,30 +2,25 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { Handler, IOHandler, Socket, socketpair, type SocketMap } from '../../lib';
-import { onEveryMap } from '../support/maps';
+import { Handler, IOHandler, Socket, type SocketMap } from '../../lib';
+import { millisecondsOf } from '../support/kernels';
+import { onEveryMap, onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { linesOf, scriptOn } from '../support/scripts';
+import { socketpair } from '../support/streams';
 import { turnUntil } from '../support/turns';
 
-/** How long a poll took, in nanoseconds of the monotonic clock. */
-function nanosecondsOf(action: () => void): number {
-  const start = process.hrtime.bigint();
-  action();
-  return Number(process.hrtime.bigint() - start);
-}
-
-onEveryMap('waits', (map) => {
+onEveryMap('waits', (map, testOnSystem) => {
   test.each([0.0001, 0.001, 0.0015, 0.0123, 0.05])(
     'rule 10: a wait of %f seconds is never short',
     (seconds) => {
       for (let i = 0; i < 5; i++) {
-        expect(nanosecondsOf(() => map().poll(seconds))).toBeGreaterThanOrEqual(seconds * 1e9);
+        expect(millisecondsOf(() => map().poll(seconds))).toBeGreaterThanOrEqual(seconds * 1e3);
       }
     },
   );
 
-  test('rule 10: signals neither shorten a wait nor start it anew', async () => {
+  testOnSystem('rule 10: signals neither shorten a wait nor start it anew', async () => {
     const program = scriptOn(
       map(),
       `
@@ -62,7 +57,7 @@ onEveryMap('waits', (map) => {
     const recorder = new Recorder(map(), left);
     recorder.setReadable(false);
     right.send(Buffer.from('a'));
-    expect(nanosecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(0.02e9);
+    expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
     recorder.setReadable(true);
     expect(map().poll()).toBe(1);
     expect(recorder.events).toEqual(['read a']);
@@ -153,7 +148,7 @@ class FileReader extends Handler {
   }
 }
 
-onEveryMap('descriptors of every kind', (map) => {
+onEverySystemMap('descriptors of every kind', (map) => {
   let directory: string;
   beforeEach(() => {
     directory = fs.mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
@@ -197,12 +192,12 @@ onEveryMap('descriptors of every kind', (map) => {
 
   test('rule 16: a regular file that nobody wants to read or write lets the map rest', () => {
     const reader = new FileReader(map(), openFile());
-    expect(nanosecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(0.02e9);
+    expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
     reader.setWritable(true);
     expect(map().poll()).toBe(1);
     expect(reader.writes).toBe(1);
     reader.setWritable(false);
-    expect(nanosecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(0.02e9);
+    expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
     expect(reader.writes).toBe(1);
   });
 

@@ -1,8 +1,9 @@
 import { EpollSocketMap, PollSocketMap, SelectSocketMap } from '../../lib/maps';
-import { socketpair, type SocketMap } from '../../lib';
+import { type SocketMap } from '../../lib';
 import { saturate } from '../support/echoing';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
+import { socketpair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
 const REFUSAL = /^Error: (\w+): .*(inside a callback of the same map|running already)/;

@@ -1,6 +1,6 @@
 /** Two handlers that never stop sending each other a byte: a loop with no idle moment. */
-import type { Socket, SocketMap } from '../../lib';
-import { IOHandler, socketpair } from '../../lib';
+import { IOHandler, Socket, type SocketMap } from '../../lib';
+import { registry } from '../../lib/handlers/handler-state';
 
 export class Echoing extends IOHandler {
   /** How many messages came. */
@@ -19,7 +19,7 @@ export class Echoing extends IOHandler {
 
 /** Saturates `map`, until it is closed. Returns one of the two. */
 export function saturate(map: SocketMap): Echoing {
-  const [left, right] = socketpair();
+  const [left, right] = Socket.pairOn(map[registry].kernel);
   const echoing = new Echoing(map, left);
   new Echoing(map, right).send('x');
   return echoing;

@@ -1,9 +1,9 @@
 /** Brings about each of a handler's callbacks, with a real cause. */
-import { constants, type SocketMap, socketpair } from '../../lib';
+import { constants, type SocketMap } from '../../lib';
 
 import { Acting, type CallbackName } from './acting';
 import { Recorder } from './recorder';
-import { deadAddress, sendText, tcpListener, tcpPair } from './streams';
+import { deadAddress, sendText, socketpair, tcpListener, tcpPair } from './streams';
 
 /** Keeps its write side when the peer has ended its own. */
 class HalfOpen extends Acting {

@@ -1,21 +1,36 @@
 /** Connections of which a test holds both ends, and what a peer can do to them. */
-import { constants, Socket, socketpair, WOULD_BLOCK } from '../../lib';
-import { Poll, POLLIN, POLLOUT } from '../../lib/select';
+import { constants, Socket, WOULD_BLOCK } from '../../lib';
+import { POLLIN, POLLOUT } from '../../lib/select';
+
+import { kernel } from './kernels';
 
 const PATIENCE_SECONDS = 10;
 
+/** Two connected sockets, of the kernel that the test runs on. */
+export function socketpair(): [Socket, Socket] {
+  return Socket.pairOn(kernel());
+}
+
+/** A socket of the kernel that the test runs on. */
+export function createSocket(family: number = constants.AF_INET): Socket {
+  return Socket.createOn(kernel(), family);
+}
+
 /** Waits until the kernel reports one of `bits` for a socket. */
 export function untilReady(socket: Socket, bits: number): void {
-  const poll = new Poll();
-  poll.register(socket, bits);
-  if (poll.poll(PATIENCE_SECONDS).length === 0) {
+  const backend = socket.kernel.createBackend('poll');
+  if (typeof backend === 'number') throw new Error(`no poll(2) here: ${backend}`);
+  backend.add(socket.fileno(), bits);
+  const count = backend.wait(PATIENCE_SECONDS * 1000, new Int32Array(2));
+  backend.close();
+  if (count !== 1) {
     throw new Error(`waited in vain for readiness ${bits} of descriptor ${socket.fileno()}`);
   }
 }
 
 /** A listening socket on a free port of loopback, without a handler. */
 export function tcpListener(backlog = 8): Socket {
-  const listener = Socket.create();
+  const listener = createSocket();
   listener.bind(['127.0.0.1', 0]);
   listener.listen(backlog);
   return listener;
@@ -24,7 +39,7 @@ export function tcpListener(backlog = 8): Socket {
 /** A TCP connection over loopback: two connected sockets. */
 export function tcpPair(): [Socket, Socket] {
   const listener = tcpListener();
-  const client = Socket.create();
+  const client = createSocket();
   client.connect(listener.getsockname());
   untilReady(listener, POLLIN);
   const accepted = listener.accept();

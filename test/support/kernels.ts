@@ -1,0 +1,29 @@
+/** Whose sockets a test talks over: the kernel of the map that it runs on, real or simulated. */
+import { binding } from '../../lib/binding';
+import type { Kernel } from '../../lib/kernel';
+
+let current: Kernel = binding;
+
+/** From now on, until it is called with nothing. */
+export function useKernel(kernel: Kernel = binding): void {
+  current = kernel;
+}
+
+export function kernel(): Kernel {
+  return current;
+}
+
+/** How long something takes, in milliseconds of the kernel's own clock. */
+export function millisecondsOf(action: () => void): number {
+  const start = current.monotonicMs();
+  action();
+  return current.monotonicMs() - start;
+}
+
+/** Lets so much time pass, without a turn of any map. */
+export function pass(ms: number): void {
+  const backend = current.createBackend('poll');
+  if (typeof backend === 'number') throw new Error(`no poll(2) here: ${backend}`);
+  backend.wait(ms, new Int32Array(2));
+  backend.close();
+}
