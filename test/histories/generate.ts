@@ -61,6 +61,10 @@ const withdrawals = ['pause', 'wantNoWrite', 'remove', 'close'] satisfies Player
 const action = fc.oneof(
   ...ofOne,
   {
+    weight: 15,
+    arbitrary: fc.record({ act: fc.constant('replace' as const), who, cast }),
+  },
+  {
     weight: 40,
     arbitrary: fc.record({ act: fc.constantFrom<PlayerAct[]>(...withdrawals), who, n }),
   },
