@@ -207,7 +207,10 @@ export class Actor implements Player {
   rawReceive(): void {
     const raw = this.socket.peer;
     const isThere = this.role.raw === 'open' || this.role.raw === 'ended';
-    if (isThere && this.isClogged && this.isMember) this.model.turnRounds();
+    if (isThere && this.isClogged && this.isMember) {
+      // The peer reads, the kernel takes more, until it has taken all.
+      this.model.turnRounds(() => raw?.receive(Infinity));
+    }
     if (!isThere || raw === undefined || raw.isClosed) return;
     const count = raw.receive(Infinity);
     this.model.note(this, `peer has ${raw.isFlooded ? 'a flood' : count} ${raw.verdict ?? ''}`);

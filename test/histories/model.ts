@@ -109,8 +109,12 @@ export class Model extends Stage<Actor> {
     this.turnRounds();
   }
 
-  turnRounds(): void {
-    for (let left = this.#all.rounds.shift() ?? 0; left > 0; left--) this.turn();
+  /** So many turns as the step took, each after `prepare`. */
+  turnRounds(prepare?: () => void): void {
+    for (let left = this.#all.rounds.shift() ?? 0; left > 0; left--) {
+      prepare?.();
+      this.turn();
+    }
   }
 
   protected turn(): void {
