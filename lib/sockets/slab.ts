@@ -7,6 +7,8 @@ import { markAsUntransferable } from 'node:worker_threads';
 import { binding, Transfer } from '../binding';
 
 const SLAB_BYTES = 128 * 1024;
+/** For a read of so much there is always room. */
+export const SLAB_ROOM_BYTES = SLAB_BYTES / 4;
 /** Reads larger than this are cut short: what is left is there for the next one. */
 const MOST_BYTES = 1024 * 1024;
 

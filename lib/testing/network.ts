@@ -64,7 +64,7 @@ export class Network {
       const listener = this.#listenerAt(address);
       if (listener === undefined) stream.fail(Errno.ECONNREFUSED);
       else if (hasRoom(listener)) this.#join(stream, listener, reached(address));
-      else if (count === retries) stream.fail(Errno.ETIMEDOUT);
+      else if (count > retries) stream.fail(Errno.ETIMEDOUT);
       else this.#after(FIRST_RETRY_SECONDS * 1000 * 2 ** count, () => attempt(count + 1));
     };
     const delayMs = this.#simulation.delayMs();

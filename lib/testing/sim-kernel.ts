@@ -5,7 +5,7 @@ import { unpackAddress } from '../sockets/address';
 import type { SocketAddress } from '../sockets/address-types';
 import { constants } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
-import { slab } from '../sockets/slab';
+import { slab, SLAB_ROOM_BYTES } from '../sockets/slab';
 
 import { Errno, Wakeup, type Description } from './description';
 import { Network } from './network';
@@ -136,18 +136,12 @@ export class SimKernel implements Kernel {
     });
   }
 
-  recvSlab(fd: number, offset: number, length: number): number {
-    return this.recv(fd, slab.bytes, offset, length, 0);
-  }
-
-  sendSlab(fd: number, offset: number, length: number): number {
-    return this.send(fd, slab.bytes, offset, length, 0);
-  }
-
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number {
-    const into = bytes.subarray(offset, offset + length);
+    // What is left of a slab depends on what was read elsewhere; so much of it always is.
+    const most = bytes === slab.bytes ? Math.min(length, SLAB_ROOM_BYTES) : length;
+    const into = bytes.subarray(offset, offset + most);
     const name = flags & constants.MSG_PEEK ? 'peek' : 'recv';
-    return this.#call(name, fd, length, (stream) => stream.receive(into, flags));
+    return this.#call(name, fd, most, (stream) => stream.receive(into, flags));
   }
 
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number {

@@ -15,7 +15,7 @@ import { Simulation } from './simulation';
 export const SEEDS = 2 ** 32;
 
 /** More turns than any scenario takes that comes to an end. */
-const MOST_TURNS = 1_000_000;
+const MOST_TURNS = 100_000;
 
 /** How a simulated map is made. */
 export interface SimSocketMapOptions extends SocketMapOptions {
@@ -74,7 +74,7 @@ export class SimSocketMap extends BaseSocketMap {
 
   /**
    * Polls until nothing is ready, nothing is under way and no timer is set, or the map is closed.
-   * Throws where that is not so after a million turns.
+   * Throws where that is not so after a hundred thousand turns.
    */
   runUntilIdle(): void {
     try {
