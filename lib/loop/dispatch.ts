@@ -91,7 +91,7 @@ export function endIfSent(handler: Handler, notifier: Notifier): void {
     !handler.allowHalfOpen &&
     handler[unsentBytes]() === 0
   ) {
-    finish(handler, notifier);
+    finish(handler, notifier, handler[failure]);
   }
 }
 

@@ -192,6 +192,20 @@ onEveryMap('transfers', (map) => {
       expect(faults.faulted('sendmsg')).toBe(1);
     });
 
+    test.each(['EPIPE', 'ETIMEDOUT'])(
+      'what is lost when sending fails after the peer has ended its side is not lost in silence: %s',
+      (errno) => {
+        const handler = new Recorder(map(), ours);
+        faults.fail('send', 'EAGAIN');
+        handler.sendAll('lost');
+        theirs.shutdown(constants.SHUT_WR);
+        faults.fail('send', errno, { skip: 1 });
+        faults.shorten('send', 1);
+        expect(ended(handler)).toEqual(['write', 'write', `close ${errno}`, 'cleanup']);
+        expect(receiveText(theirs)).toBe('l');
+      },
+    );
+
     test('after end(), the handler is cleaned up, and told of no close that is its own', () => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', 'EAGAIN');
