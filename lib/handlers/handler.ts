@@ -11,6 +11,7 @@ import type { Timer } from '../timers';
 
 import { describe } from './description';
 import {
+  awaitsDrain,
   entered,
   failure,
   flush,
@@ -235,6 +236,11 @@ export class Handler {
   /** @internal */
   [unsentBytes](): number {
     return 0;
+  }
+
+  /** @internal */
+  [awaitsDrain](): boolean {
+    return false;
   }
 
   /** @internal */

@@ -8,6 +8,7 @@
 import { SystemError } from '../errors';
 import { closeHandler, Handler } from '../handlers/handler';
 import {
+  awaitsDrain,
   failure,
   hasUntold,
   registry,
@@ -179,6 +180,11 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
   } else if (unread > 0) {
     if (!(bits & readable)) {
       const isOver = bits & failed || ready & (POLLHUP | POLLERR);
+      // It would wait for ever: for a drain that cannot come.
+      if (isOver && handler[awaitsDrain]()) {
+        finish(handler, notifier, endingError(handler, ready));
+        return;
+      }
       handler[state] |= isOver ? parked | hungUp : parked;
       handler.socketMap[registry].changed(handler);
     }

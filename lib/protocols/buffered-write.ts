@@ -3,6 +3,7 @@ import { bytesOf } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
 import {
+  awaitsDrain,
   flush,
   idleWatch,
   registry,
@@ -54,6 +55,8 @@ export class BufferedWriteHandler extends IOHandler {
    * callback, small pieces leave together when the callback returns.
    *
    * Returns false where more than `highWaterMark` bytes are buffered now: wait for `handleDrain`.
+   * Where the connection breaks, `handleClose` comes instead; to a handler that has paused reading
+   * meanwhile too, and what lies unread can be read there.
    * Throws on a closed handler, and after `end`.
    */
   sendAll(data: Data): boolean {
@@ -90,7 +93,11 @@ export class BufferedWriteHandler extends IOHandler {
     }
     const piece = typeof data === 'string' ? data : bytesOf('data', data);
     // handleClose tells the error; what is sent meanwhile has nowhere to go.
-    if (this[state] & failed) return false;
+    if (this[state] & failed) {
+      this.#isDrainWanted = true;
+      this.socketMap[registry].endLater(this);
+      return false;
+    }
     this.#append(piece);
     if (tail !== undefined) this.#append(tail);
     this.#flushWhenDue();
@@ -104,11 +111,16 @@ export class BufferedWriteHandler extends IOHandler {
   }
 
   /** @internal */
+  override [awaitsDrain](): boolean {
+    return this.#isDrainWanted;
+  }
+
+  /** @internal */
   override [flush](): Handled {
     this.#isFlushDue = false;
     if (this.closed) return;
     this.#sendQueue();
-    if (this.bufferedAmount > 0) return;
+    if (this.bufferedAmount > 0 || this[state] & failed) return;
     if (this[state] & ended) {
       this.#finishOutput();
     } else if (this.#isDrainWanted && !(this[state] & failed)) {

@@ -144,6 +144,28 @@ onEveryMap('a peer that is gone', (map, testOnSystem) => {
     theirs.close();
   });
 
+  test.each(gone)(
+    'rule 3: %s: a paused handler that waits for a drain is told that it cannot come',
+    (_name, pair, leave) => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      let rest = '';
+      handler.on.close = () => {
+        rest = handler.read(100).toString();
+      };
+      expect(handler.sendAll(Buffer.alloc(16 << 20))).toBe(false);
+      // As whoever copies from one side to the other does, until handleDrain.
+      handler.setReadable(false);
+      sendText(theirs, 'unread');
+      leave(theirs);
+      turnUntil(map(), () => handler.closed, 'the end');
+      const told = handler.events.filter((event) => event !== 'write');
+      expect(told).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
+      // What came before can still be read.
+      expect(rest).toBe('unread');
+    },
+  );
+
   const testWithPython = isInstalled('python3') ? testOnSystem : test.skip;
 
   testWithPython('rules 2, 15: a python client that resets under big output', async () => {

@@ -206,6 +206,34 @@ onEveryMap('transfers', (map) => {
       },
     );
 
+    test('an echo that pauses until it has caught up is told of an end that comes first', () => {
+      class Echo extends Recorder {
+        override highWaterMark = 0;
+
+        override handleRead(): void {
+          if (!this.sendAll(this.read(10))) this.setReadable(false);
+        }
+
+        override handleDrain(): void {
+          this.setReadable(true);
+        }
+      }
+      const handler = new Echo(map(), ours);
+      sendText(theirs, 'ten bytes.'.repeat(10));
+      faults.shorten('send', 1);
+      faults.fail('send', 'ETIMEDOUT');
+      expect(ended(handler)).toEqual(['write', 'close ETIMEDOUT', 'cleanup']);
+    });
+
+    test('one that goes on reading all the same reads all', () => {
+      const handler = new Recorder(map(), ours);
+      handler.readBytes = 1;
+      sendText(theirs, 'abc');
+      faults.fail('send', 'ETIMEDOUT');
+      expect([handler.sendAll('x'), handler.sendAll('y')]).toEqual([true, false]);
+      expect(ended(handler)).toEqual(['read a', 'read b', 'read c', 'close ETIMEDOUT', 'cleanup']);
+    });
+
     test('after end(), the handler is cleaned up, and told of no close that is its own', () => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', 'EAGAIN');
