@@ -51,7 +51,7 @@ static const char* const call_names[] = {
 #undef X
 };
 
-enum { MOST_RULES = 64, MOST_CALLS = 32, TRACE_LENGTH = 1024 };
+enum { MOST_RULES = 64, MOST_CALLS = 32, TRACE_LENGTH = 16384 };
 
 struct rule {
   int32_t call;

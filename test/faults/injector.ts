@@ -81,7 +81,7 @@ interface Native {
 /** How the memory is laid out that both sides share; injector.c has the other side of it. */
 const MOST_RULES = 64;
 const MOST_CALLS = 32;
-const TRACE_LENGTH = 1024;
+const TRACE_LENGTH = 16384;
 const RULE_FIELDS = 9;
 const TRACE_FIELDS = 3;
 const AT = {
@@ -152,6 +152,12 @@ export class Injector {
   /** How often a call was hit. */
   faulted(call: Call): number {
     return this.#memory[AT.faulted + this.#number(call)] ?? 0;
+  }
+
+  /** Of every call that was made: how often it was, and how often hit. */
+  counts(): Record<string, [made: number, hit: number]> {
+    const made = this.#native.calls.filter((call) => this.made(call) > 0);
+    return Object.fromEntries(made.map((call) => [call, [this.made(call), this.faulted(call)]]));
   }
 
   /** The calls since the last `clear`, as far back as is remembered. */
