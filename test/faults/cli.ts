@@ -19,8 +19,9 @@ const backends = candidates.filter(({ available }) => available).map(({ backend 
 
 function whole(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0)
+  if (!Number.isSafeInteger(value) || value < 0) {
     throw new InvalidArgumentError('It must be a whole number.');
+  }
   return value;
 }
 
@@ -56,7 +57,7 @@ async function run({ rounds, seed, clients, map }: Given): Promise<void> {
     `seeds ${seed} to ${seed + rounds - 1}: ${rounds} storms, no promise broken\n` +
       `${sum((w) => w.calls)} system calls, of which ${sum((w) => w.faults)} were hit\n` +
       `${sum((w) => w.connections)} connections; ${sum((w) => w.survivors)} survived, every byte ` +
-      `intact; ${sum((w) => w.ended)} were ended by a fault, each told once\n` +
+      `intact; ${sum((w) => w.ended)} were ended by a fault or their client's reset, each told once\n` +
       `at rest: at most ${most((w) => w.rest.calls)} system calls and ` +
       `${most((w) => w.rest.cpuMs).toFixed(1)} ms of CPU in ${weathers[0]?.rest.windowMs} ms\n`,
   );

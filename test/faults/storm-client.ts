@@ -86,8 +86,9 @@ export class StormClient {
 
   #receive(data: Buffer): void {
     const expected = this.#expected.subarray(this.#got, this.#got + data.length);
-    if (!expected.equals(data))
+    if (!expected.equals(data)) {
       this.wrong ??= `what came after ${this.#got} bytes is not what was sent`;
+    }
     this.#got += data.length;
     if (this.manner === 'slow') {
       this.#socket.pause();

@@ -9,7 +9,7 @@ import { StormClient } from './storm-client';
 import type { Report, Rest, Told } from './storm-server';
 
 const root = path.join(__dirname, '..', '..');
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 const IDLE_CLIENTS = 3;
 
 /** What happened in a storm that broke no promise. */
@@ -17,7 +17,7 @@ export interface Weather {
   readonly connections: number;
   /** Connections that no fault ended, and whose every byte arrived. */
   readonly survivors: number;
-  /** Connections that a fault ended. */
+  /** Connections that a fault ended, or their client's reset. */
   readonly ended: number;
   readonly faults: number;
   readonly calls: number;
@@ -71,8 +71,9 @@ export async function storm(server: string, plan: StormPlan, size: number): Prom
     if (unfinished.length > 0 && child.exitCode === null) {
       child.send('report');
       const report = await answer<Report>(child);
-      for (const { port } of clients.filter(({ isClosed }) => !isClosed))
+      for (const { port } of clients.filter(({ isClosed }) => !isClosed)) {
         unfinished.push(...historyOf(port, report));
+      }
     }
     throw new Error(
       [`seed ${plan.seed} on ${plan.backend}: ${String(error)}`, ...unfinished, output].join('\n'),
@@ -106,8 +107,9 @@ function check(report: Report, clients: readonly StormClient[]): void {
     if (told === undefined) broken.push(`${String(client)}: no handler`);
     else if (code === undefined) broken.push(`${String(client)}: handleClose was not told`);
     else if (code === '' && !client.isWhole) broken.push(`${String(client)}: lost in silence`);
-    else if (code !== '' && !ENDING_CODES.has(code))
+    else if (code !== '' && !ENDING_CODES.has(code)) {
       broken.push(`${String(client)}: ended by ${code}`);
+    }
     if (broken.length > count) broken.push(...historyOf(client.port, report));
   }
   const { descriptorsBefore, descriptorsAfter } = report;
