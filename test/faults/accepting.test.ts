@@ -1,7 +1,7 @@
 /** Every errno of accept(2), and a listener that cannot be watched. */
 import { AcceptHandler, Socket, type SocketMap, type SystemError } from '../../lib';
 import { EpollSocketMap } from '../../lib/maps';
-import { onEveryMap } from '../support/maps';
+import { onEverySystemMap } from '../support/maps';
 import { receiveText, sendText, untilReady } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 import { POLLIN } from '../../lib/select';
@@ -54,7 +54,7 @@ function expectWhole(client: Socket | undefined, accepted: Socket | undefined): 
   expect(receiveText(accepted!)).toBe('through');
 }
 
-onEveryMap('accept4 fails', (map) => {
+onEverySystemMap('accept4 fails', (map) => {
   let clients: Socket[];
   let acceptor: Acceptor;
   beforeEach(() => {

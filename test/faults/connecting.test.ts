@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { constants, Socket, type SocketAddress } from '../../lib';
-import { onEveryMap } from '../support/maps';
+import { onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { tcpListener } from '../support/streams';
 import { turnUntil } from '../support/turns';
@@ -13,7 +13,7 @@ import { codeOf, injectFaults } from './faults';
 
 const faults = injectFaults();
 
-onEveryMap('connecting', (map) => {
+onEverySystemMap('connecting', (map) => {
   let listener: Socket;
   let handler: Recorder;
   beforeEach(() => {

@@ -3,6 +3,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 
 import { SystemError } from '../../lib';
 
+import { until } from '../support/turns';
+
 import { errnoOf, Injector } from './injector';
 
 /**
@@ -15,9 +17,12 @@ export function injectFaults(): Injector {
   beforeEach(() => (before = openDescriptors()));
   afterEach(async () => {
     faults.clear();
-    // A map that ran inside Node's loop is let go of when that comes round.
-    await new Promise(setImmediate);
-    expect(openDescriptors().filter((each) => !before.includes(each))).toEqual([]);
+    // A map that ran inside Node's loop, and a look-up's thread, let go of theirs a little later.
+    const left = (): string[] => openDescriptors().filter((each) => !before.includes(each));
+    await until(
+      () => left().length === 0,
+      () => `descriptors to be closed: ${left().join(', ')}`,
+    );
   });
   afterAll(() => faults.detach());
   return faults;

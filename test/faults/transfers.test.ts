@@ -1,7 +1,7 @@
 /** Every errno of recv(2) and send(2), short counts, and signals, for each kind of handler. */
 import { constants, type Socket, type SocketMap, socketpair } from '../../lib';
 import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
-import { onEveryMap } from '../support/maps';
+import { onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { receiveText, sendText, tcpPair } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
@@ -46,7 +46,7 @@ class Lines extends LineHandler {
   }
 }
 
-onEveryMap('transfers', (map) => {
+onEverySystemMap('transfers', (map) => {
   let ours: Socket;
   let theirs: Socket;
   beforeEach(() => ([ours, theirs] = socketpair()));

@@ -3,7 +3,7 @@ import { type Socket, socketpair, type SocketMap } from '../../lib';
 import { PollSocketMap, SelectSocketMap } from '../../lib/maps';
 import { Epoll, EPOLLIN, Poll, POLLIN, select } from '../../lib/select';
 import { Acting } from '../support/acting';
-import { onEveryMap } from '../support/maps';
+import { onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { sendText } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
@@ -42,7 +42,7 @@ function expectInterruptible(call: Call, seconds: number, wait: () => unknown): 
   );
 }
 
-onEveryMap('waiting fails', (map) => {
+onEverySystemMap('waiting fails', (map) => {
   let theirs: Socket;
   let handler: Acting;
   beforeEach(() => {
