@@ -49,11 +49,15 @@ export function tcpPair(): [Socket, Socket] {
   return [client, accepted.socket];
 }
 
-/** A port on which nobody listens. */
+let unheard: Socket | undefined;
+
+/** A port on which nobody listens: bound for good, so that no other process comes to listen there. */
 export function deadAddress(): [string, number] {
-  const listener = tcpListener();
-  const address = listener.getsockname();
-  listener.close();
+  if (unheard === undefined) {
+    unheard = Socket.create();
+    unheard.bind(['127.0.0.1', 0]);
+  }
+  const address = unheard.getsockname();
   return ['127.0.0.1', 'port' in address ? address.port : 0];
 }
 
