@@ -1,9 +1,16 @@
 /** Plays a history on a real map, with real sockets. */
-import { constants, Socket, type SocketMap } from '../../lib';
+import { constants, type Socket, type SocketMap } from '../../lib';
 import { registry } from '../../lib/handlers/handler-state';
 import type { BaseSocketMap } from '../../lib/loop/socket-map';
 import { POLLHUP, POLLOUT } from '../../lib/select';
-import { deadAddress, reset, tcpPair, untilReady } from '../support/streams';
+import {
+  createSocket,
+  deadAddress,
+  reset,
+  socketpair,
+  tcpPair,
+  untilReady,
+} from '../support/streams';
 
 import type { Seen, SeenTurn } from './kernel';
 import { freePath, Listener, MOST_ROUNDS, opposite, sendAtOnce, Stream, wires } from './living';
@@ -39,7 +46,7 @@ export class Life extends Stage<Living> {
   }
 
   protected open(cast: Cast): void {
-    const [ours, theirs] = cast.kind === 'tcp' ? tcpPair() : Socket.pair();
+    const [ours, theirs] = cast.kind === 'tcp' ? tcpPair() : socketpair();
     const own = wires(cast.hasRawPeer ? theirs : undefined);
     const stream = new Stream(this, cast, own, ours);
     if (cast.hasRawPeer) stream.role.raw = 'open';
@@ -66,7 +73,7 @@ export class Life extends Stage<Living> {
 
   knock(listener: Living): void {
     const isTcp = listener.role.cast.kind === 'tcp';
-    const raw = Socket.create(isTcp ? constants.AF_INET : constants.AF_UNIX);
+    const raw = createSocket(isTcp ? constants.AF_INET : constants.AF_UNIX);
     raw.connect(listener.socket.getsockname());
     (listener as Listener).expect(wires(raw));
     untilReady(raw, POLLOUT);

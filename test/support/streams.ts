@@ -1,5 +1,6 @@
 /** Connections of which a test holds both ends, and what a peer can do to them. */
-import { constants, Socket, WOULD_BLOCK } from '../../lib';
+import { constants, Socket, type SocketAddress, WOULD_BLOCK } from '../../lib';
+import type { Kernel } from '../../lib/kernel';
 import { POLLIN, POLLOUT } from '../../lib/select';
 
 import { kernel } from './kernels';
@@ -46,19 +47,30 @@ export function tcpPair(): [Socket, Socket] {
   untilReady(client, POLLOUT);
   listener.close();
   if (accepted === undefined) throw new Error('nothing to accept');
+  // Some other program's client may have hit upon the port.
+  if (portOf(accepted.address) !== portOf(client.getsockname())) {
+    client.close();
+    accepted.socket.close();
+    return tcpPair();
+  }
   return [client, accepted.socket];
 }
 
-let unheard: Socket | undefined;
+const unheard = new WeakMap<Kernel, Socket>();
 
 /** A port on which nobody listens: bound for good, so that no other process comes to listen there. */
 export function deadAddress(): [string, number] {
-  if (unheard === undefined) {
-    unheard = Socket.create();
-    unheard.bind(['127.0.0.1', 0]);
+  let socket = unheard.get(kernel());
+  if (socket === undefined) {
+    socket = createSocket();
+    socket.bind(['127.0.0.1', 0]);
+    unheard.set(kernel(), socket);
   }
-  const address = unheard.getsockname();
-  return ['127.0.0.1', 'port' in address ? address.port : 0];
+  return ['127.0.0.1', portOf(socket.getsockname())];
+}
+
+function portOf(address: SocketAddress): number {
+  return 'port' in address ? address.port : 0;
 }
 
 /** Both kinds of stream, for what has to hold on each. */
