@@ -88,7 +88,13 @@ export class Actor implements Player {
   }
 
   transmit(n: number): void {
-    if (this.hasFailed) return;
+    if (this.hasFailed) {
+      // `sendAll` says to wait for a drain, which cannot come: that is told by an end.
+      if (!this.role.cast.isBuffered) return;
+      this.isDrainWanted = true;
+      this.model.pending.add(this);
+      return;
+    }
     if (!this.role.cast.isBuffered) {
       const error = this.socket.send(n);
       if (error !== undefined) this.fail(error);
@@ -105,7 +111,10 @@ export class Actor implements Player {
   }
 
   flood(): void {
-    if (this.hasFailed) return;
+    if (this.hasFailed) {
+      this.transmit(FLOOD_BYTES);
+      return;
+    }
     const error = this.socket.send(FLOOD_BYTES);
     if (error !== undefined) {
       this.fail(error);

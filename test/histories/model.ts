@@ -254,8 +254,14 @@ export class Model extends Stage<Actor> {
     }
     if (socket.unread > 0) {
       if (!actor.readable) {
+        const isBroken = actor.hasFailed || bits.hungUp || bits.broken;
+        // It would wait for ever: for a drain that cannot come.
+        if (isBroken && actor.isDrainWanted) {
+          this.#finish(actor, this.#errorOf(actor, bits));
+          return;
+        }
         actor.isParked = true;
-        actor.isHungUp ||= actor.hasFailed || bits.hungUp || bits.broken;
+        actor.isHungUp ||= isBroken;
       }
       // With both directions closed, writing has no point any more.
       this.#transfer(actor, { ...bits, out: bits.out && !bits.hungUp });
@@ -290,7 +296,7 @@ export class Model extends Stage<Actor> {
   #endIfSent(actor: Actor): void {
     const { role, connected, hasReadEnd, isEnding, bufferedAmount } = actor;
     if (connected && hasReadEnd && !isEnding && !role.cast.allowHalfOpen && bufferedAmount === 0) {
-      this.#finish(actor);
+      this.#finish(actor, actor.failure);
     }
   }
 
