@@ -43,8 +43,8 @@ export class IdleWatch {
 
   /** Bytes have moved. What time it is is asked once a turn, for all of them together. */
   stir(): void {
-    this.#heed();
     if (this.#isStirred) return;
+    this.#heed();
     this.#isStirred = true;
     this.#handler.socketMap[registry].stampLater(this);
   }

@@ -68,7 +68,9 @@ export class IOHandler extends Handler {
         return this[idleWatch]?.seconds ?? 0;
       },
       set(this: IOHandler, seconds: number) {
-        this.#watchIdle().set(seconds);
+        const watch = this.#watchIdle();
+        watch.set(seconds);
+        if (this[state] & (open | connecting)) watch.begin();
       },
     });
   }
@@ -217,7 +219,8 @@ export class IOHandler extends Handler {
 
   /** @internal */
   override [entered](): void {
-    if (this.idleTimeout !== 0) this.#watchIdle().begin();
+    const mayChange = this.idleTimeout !== 0 || Object.hasOwn(this, 'idleTimeout');
+    if (mayChange) this.#watchIdle().begin();
   }
 
   /** @internal */

@@ -41,7 +41,9 @@ export class HandlerTable implements Registry<Handler> {
   #count = 0;
   #changed: Handler[] = [];
   #unflushed: Handler[] = [];
-  #unstamped: { stamp(nowMs: number): void }[] = [];
+  /** Not emptied but counted: it is filled again in every turn. */
+  readonly #unstamped: ({ stamp(nowMs: number): void } | undefined)[] = [];
+  #unstampedCount = 0;
   #pending = new Set<Handler>();
   #raised: unknown[] = [];
 
@@ -143,16 +145,19 @@ export class HandlerTable implements Registry<Handler> {
   }
 
   stampLater(what: { stamp(nowMs: number): void }): void {
-    this.#unstamped.push(what);
+    this.#unstamped[this.#unstampedCount++] = what;
     this.#owner.attend();
   }
 
   /** Tells the time to those that want it. */
   stamp(): void {
-    if (this.#unstamped.length === 0) return;
+    if (this.#unstampedCount === 0) return;
     const nowMs = this.kernel.monotonicMs();
-    for (const what of this.#unstamped) what.stamp(nowMs);
-    this.#unstamped.length = 0;
+    for (let i = 0; i < this.#unstampedCount; i++) {
+      this.#unstamped[i]?.stamp(nowMs);
+      this.#unstamped[i] = undefined;
+    }
+    this.#unstampedCount = 0;
   }
 
   flushLater(handler: Handler): void {

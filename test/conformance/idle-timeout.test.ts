@@ -231,14 +231,14 @@ onEveryMap('idle time-outs', (map) => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new (class extends Timed {
-      override idleTimeout = 100;
+      override idleTimeout = 0;
     })(map(), ours);
     map().poll(0);
     handler.idleTimeout = 0.05;
     sendText(theirs, 'x');
     turnUntil(map(), () => handler.received === 'x', 'the byte');
-    handler.idleTimeout = 0.1;
     const beforeMs = kernel().monotonicMs();
+    handler.idleTimeout = 0.1;
     turnUntilTold(handler);
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
   });
@@ -254,10 +254,33 @@ onEveryMap('idle time-outs', (map) => {
     handler.idleTimeout = 0;
     turnFor(0.06);
     expect(handler.count('timeout')).toBe(1);
-    handler.idleTimeout = 0.1;
     const beforeMs = kernel().monotonicMs();
+    handler.idleTimeout = 0.1;
     turnUntilTold(handler, 2);
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
+  });
+
+  test('it may be set on a handler that has been watched for long without', () => {
+    const [handler] = pair();
+    turnFor(0.01);
+    const beforeMs = kernel().monotonicMs();
+    handler.idleTimeout = 0.05;
+    turnUntilTold(handler);
+    expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(50);
+  });
+
+  test('it may be set while an attempt to connect is under way', () => {
+    const listener = tcpListener(0);
+    peers.push(listener);
+    const handlers = Array.from({ length: 4 }, () => {
+      const handler = new Timed(map());
+      handler.connect(listener.getsockname());
+      return handler;
+    });
+    turnFor(0.01);
+    for (const handler of handlers) handler.idleTimeout = 0.05;
+    turnUntil(map(), () => handlers.every(({ closed }) => closed), 'time-outs');
+    expect(handlers.some(({ events }) => events.includes('connectFailed ETIMEDOUT'))).toBe(true);
   });
 
   test('an override that leaves the handler open is called again after as long again', () => {
