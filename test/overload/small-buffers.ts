@@ -44,7 +44,7 @@ tell(served=served, intact=intact)
 
 play('small-buffers', async (stage) => {
   stage.connections = stage.pick(50, 1000);
-  const size = stage.pick(1 << 16, 1 << 20);
+  const size = stage.pick(1 << 16, 1 << 18);
   const server = new Server(stage.map, Echo);
   const port = stage.listen(server);
   // Accepted sockets have the listener's.
