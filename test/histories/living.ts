@@ -276,6 +276,7 @@ export class Listener extends AcceptHandler implements Player {
     this.role = new Role(life.players.length, cast);
     this.role.isListener = true;
     life.players.push(this);
+    this.reuseAddr();
     this.bind(cast.kind === 'tcp' ? ['127.0.0.1', 0] : freePath());
     this.listen(16);
   }

@@ -32,6 +32,8 @@ export function untilReady(socket: Socket, bits: number): void {
 /** A listening socket on a free port of loopback, without a handler. */
 export function tcpListener(backlog = 8): Socket {
   const listener = createSocket();
+  // Thousands in a minute leave no port free whose old connections do not linger.
+  listener.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, true);
   listener.bind(['127.0.0.1', 0]);
   listener.listen(backlog);
   return listener;
