@@ -107,6 +107,8 @@ onEveryMap('quiet', (map, testOnSystem) => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
+    // Above it, the handler would wait for a drain, and be told of the end at once.
+    handler.highWaterMark = Infinity;
     handler.sendAll(Buffer.alloc(8 << 20));
     sendText(theirs, 'unread');
     untilReady(ours, POLLIN);
