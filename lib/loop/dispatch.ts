@@ -174,8 +174,10 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
 
   const unread = unreadOf(handler);
   if (unread instanceof SystemError) {
-    // Only POLLERR: the error of a datagram, say, which leaves the socket as it was.
-    if (bits & failed || ready & (POLLHUP | POLLRDHUP)) finish(handler, notifier, unread);
+    // Only POLLERR: the error of a datagram, say, which leaves the socket as it was; or a reset of
+    // which the rest is still coming about, as asking again tells.
+    const isOver = bits & failed || ready & (POLLHUP | POLLRDHUP) || unreadOf(handler) === 0;
+    if (isOver) finish(handler, notifier, unread);
     else notifier.exceptObj(handler, unread);
   } else if (unread > 0) {
     if (!(bits & readable)) {

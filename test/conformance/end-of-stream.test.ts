@@ -1,6 +1,8 @@
 /** The end of a stream comes after all bytes before it (rules 1 and 2). */
-import { type Socket, type SocketMap } from '../../lib';
-import { POLLIN } from '../../lib/select';
+import { Notifier, type Socket, type SocketMap } from '../../lib';
+import { dispatch } from '../../lib/loop/dispatch';
+import { POLLERR, POLLHUP, POLLIN } from '../../lib/select';
+import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { reset, sendText, socketpair, streams, tcpPair, untilReady } from '../support/streams';
@@ -50,6 +52,17 @@ onEveryMap('end of stream', (map) => {
     theirs.close();
     turnUntil(map(), () => handler.closed, 'the end');
     expect(handler.events).toEqual(['close', 'cleanup']);
+  });
+
+  test('rule 3: a reset of which only the error is reported as yet is an end, with that error', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Acting(map(), ours);
+    reset(theirs);
+    untilReady(ours, POLLHUP);
+    // The kernel sets the error first (tcp_reset): a wait on another core may see that alone.
+    dispatch(handler, POLLIN | POLLERR, new Notifier());
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
   });
 
   test('rule 1: a bare reset is no reason for handleRead', () => {
