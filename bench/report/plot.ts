@@ -12,6 +12,7 @@ const WIDTH = 900;
 const BAR_HEIGHT = 26;
 const FRAME_HEIGHT = 100;
 const LINES_HEIGHT = 520;
+const PANEL_HEIGHT = 170;
 const TEXT = { fontFamily: 'system-ui, sans-serif', color: '#222' };
 const TITLE = { left: 0, textStyle: { ...TEXT, fontSize: 15 } };
 const PARTS = ['#2f6f9f', '#e08e45', '#7a9e5f'];
@@ -117,6 +118,64 @@ export function linePlot(
         itemStyle: { color },
       };
     }),
+  });
+}
+
+export interface Panel {
+  readonly yName: string;
+  readonly isLogarithmic?: boolean;
+  readonly lines: readonly (Line & { readonly color: string; readonly isDashed?: boolean })[];
+}
+
+/** Panels one above the other, over the same linear axis. Lines of one name share a legend entry. */
+export function panelPlot(title: string, xName: string, panels: readonly Panel[]): string {
+  const top = (panel: number): number => 50 + PANEL_HEIGHT * panel;
+  return render(top(panels.length) + 30, {
+    title: { ...TITLE, text: title },
+    legend: panels.map(({ lines }, i) => ({
+      orient: 'vertical',
+      left: WIDTH - 175,
+      top: top(i),
+      textStyle: TEXT,
+      icon: 'rect',
+      itemWidth: 24,
+      itemHeight: 3,
+      data: [...new Set(lines.map(({ name }) => name))],
+    })),
+    grid: panels.map((_, i) => ({ left: 80, right: 190, top: top(i), height: PANEL_HEIGHT - 45 })),
+    xAxis: panels.map((_, gridIndex) => ({
+      type: 'value',
+      gridIndex,
+      max: 'dataMax',
+      axisLabel: TEXT,
+      splitLine: { show: false },
+      ...(gridIndex === panels.length - 1
+        ? { name: xName, nameLocation: 'middle', nameGap: 28, nameTextStyle: TEXT }
+        : {}),
+    })),
+    yAxis: panels.map(({ yName, isLogarithmic }, gridIndex) => ({
+      type: isLogarithmic === true ? 'log' : 'value',
+      gridIndex,
+      name: yName,
+      nameLocation: 'middle',
+      nameGap: 52,
+      nameTextStyle: TEXT,
+      splitNumber: 3,
+      axisLabel: { ...TEXT, formatter: (value: number) => value.toLocaleString('en') },
+      splitLine: { lineStyle: { color: '#dddddd' } },
+    })),
+    series: panels.flatMap(({ lines }, panel) =>
+      lines.map(({ name, points, color, isDashed }) => ({
+        name,
+        type: 'line',
+        xAxisIndex: panel,
+        yAxisIndex: panel,
+        data: points.map((point) => [...point]),
+        symbol: 'none',
+        lineStyle: { color, width: 1.6, type: isDashed === true ? 'dashed' : 'solid' },
+        itemStyle: { color },
+      })),
+    ),
   });
 }
 
