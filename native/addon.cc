@@ -4,8 +4,13 @@
 namespace asynchia {
 namespace {
 
-void Release(napi_env /*env*/, void* data, void* /*hint*/) {
-  delete static_cast<Environment*>(data);
+void Release(napi_env env, void* data, void* /*hint*/) {
+  auto* environment = static_cast<Environment*>(data);
+  // Node frees what it holds for an addon only if it is told to.
+  for (napi_ref reference : {environment->slab_reference, environment->transfer_reference}) {
+    if (reference != nullptr) napi_delete_reference(env, reference);
+  }
+  delete environment;
 }
 
 napi_value Init(napi_env env, napi_value exports) {
