@@ -1,4 +1,5 @@
 {
+  "variables": { "sanitizers%": "address,undefined" },
   "targets": [
     {
       "target_name": "asynchia",
@@ -31,8 +32,8 @@
       "cflags_cc!": ["-fexceptions"],
       "configurations": {
         "Debug": {
-          "cflags": ["-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-omit-frame-pointer"],
-          "ldflags": ["-fsanitize=address,undefined"]
+          "cflags": ["-fsanitize=<(sanitizers)", "-fno-sanitize=vptr", "-fno-omit-frame-pointer"],
+          "ldflags": ["-fsanitize=<(sanitizers)"]
         }
       },
       # A worker that ends unloads the addon; a look-up may still be on its way out of it then.

@@ -34,16 +34,20 @@ napi_value Poll(napi_env env, napi_callback_info info) {
 napi_value Select(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Integers kinds[3];
+  // A copy: one array may stand in several places, and what is written to one is then read from
+  // another.
+  std::vector<int32_t> asked[3];
   double timeout_ms = 0;
+  int highest = -1;
   for (size_t kind = 0; kind < 3; kind++) {
     if (!arguments.Int32Array(kind, &kinds[kind])) return nullptr;
+    asked[kind].assign(kinds[kind].data, kinds[kind].data + kinds[kind].length);
   }
   if (!arguments.Double(3, &timeout_ms)) return nullptr;
-  int highest = -1;
-  for (const Integers& fds : kinds) {
-    for (size_t i = 0; i < fds.length; i++) {
-      if (fds.data[i] < 0) return arguments.Return(-EBADF);
-      highest = std::max(highest, fds.data[i]);
+  for (const auto& fds : asked) {
+    for (const int fd : fds) {
+      if (fd < 0) return arguments.Return(-EBADF);
+      highest = std::max(highest, fd);
     }
   }
   if (highest >= 0 && !IsOpen(highest)) return arguments.Return(-EBADF);
@@ -55,17 +59,14 @@ napi_value Select(napi_env env, napi_callback_info info) {
   };
   const auto bit = [](int fd) { return SetWord{1} << (fd % kSetWordBits); };
   for (size_t kind = 0; kind < 3; kind++) {
-    for (size_t i = 0; i < kinds[kind].length; i++) {
-      const int fd = kinds[kind].data[i];
-      wanted[place(kind, fd)] |= bit(fd);
-    }
+    for (const int fd : asked[kind]) wanted[place(kind, fd)] |= bit(fd);
   }
   const int count = SelectUntil(words, wanted.data(), ready.data(), Deadline(timeout_ms));
   if (count < 0) return arguments.Return(count);
   for (size_t kind = 0; kind < 3; kind++) {
-    for (size_t i = 0; i < kinds[kind].length; i++) {
-      int& fd = kinds[kind].data[i];
-      if (count == 0 || (ready[place(kind, fd)] & bit(fd)) == 0) fd = -1;
+    for (size_t i = 0; i < asked[kind].size(); i++) {
+      const int fd = asked[kind][i];
+      if (count == 0 || (ready[place(kind, fd)] & bit(fd)) == 0) kinds[kind].data[i] = -1;
     }
   }
   return arguments.Return(count);

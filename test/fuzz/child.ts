@@ -1,0 +1,57 @@
+/**
+ * One history, in a process of its own: child.js FACE SEED CALLS. With FUZZ_TRACE=1 each call is
+ * written to stderr before it is made, so that the last one is what ended the process.
+ */
+import { mkdtempSync, rmSync, writeSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import fc from 'fast-check';
+
+import { nativeFace } from './native';
+import { publicFace } from './public';
+import { Unexpected } from './steps';
+
+const FACES = { native: nativeFace, public: publicFace };
+const [faceName = '', seed = '', calls = ''] = process.argv.slice(2);
+
+/** Sockets that are bound to arbitrary paths lie here. */
+const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-fuzz-'));
+process.chdir(folder);
+process.on('exit', () => rmSync(folder, { recursive: true }));
+// A callback that throws is uncaught, and is meant to be.
+process.on('uncaughtException', (error) => {
+  if (error instanceof Unexpected) fail(error);
+});
+process.on('unhandledRejection', () => undefined);
+
+function fail(error: unknown): void {
+  // eslint-disable-next-line no-console -- this is a program
+  console.error(error);
+  process.exit(1);
+}
+
+let taken = 0;
+function next(): void {
+  const step = history[taken++];
+  if (step === undefined) return;
+  if (process.env['FUZZ_TRACE'] === '1') writeSync(2, `${taken} ${step.title()}\n`);
+  step.run();
+}
+
+const face = FACES[faceName as keyof typeof FACES](next);
+const history = fc.sample(face.steps, { seed: Number(seed), numRuns: Number(calls) });
+
+async function main(): Promise<void> {
+  // Whoever waits inside Node's loop waits no longer than this.
+  const pulse = setInterval(() => undefined, 1);
+  while (taken < history.length) {
+    next();
+    if (taken % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (taken % 256 === 0) (globalThis as { gc?: () => void }).gc?.();
+  }
+  face.end();
+  clearInterval(pulse);
+}
+
+main().catch(fail);

@@ -1,0 +1,185 @@
+/** Every native function, called with arbitrary arguments in any order. */
+import fc from 'fast-check';
+
+import { binding } from '../../lib/binding';
+import type { LoopBackend } from '../../lib/kernel';
+import { anyCall, type Callable, type Face, valueOf } from './steps';
+import { Made, oneOf, owned, PLACES } from './values';
+
+type Place = keyof typeof PLACES;
+
+/** Every function of the addon, and what stands where. */
+export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
+  monotonicMs: [],
+  select: ['integers', 'integers', 'integers', 'time'],
+  poll: ['integers', 'time'],
+  epollCreate: [],
+  epollControl: ['fd', 'number', 'fd', 'number'],
+  epollWait: ['fd', 'integers', 'time'],
+  createBackend: ['text'],
+  socket: ['number', 'number', 'number'],
+  socketpair: ['number', 'number', 'integers'],
+  adopt: ['fd'],
+  disown: ['fd'],
+  close: ['fd'],
+  bind: ['fd', 'bytes'],
+  connect: ['fd', 'bytes'],
+  listen: ['fd', 'number'],
+  accept: ['fd', 'integers'],
+  acceptedAddress: [],
+  shutdown: ['fd', 'number'],
+  getsockname: ['fd'],
+  getpeername: ['fd'],
+  getsockopt: ['fd', 'number', 'number', 'bytes'],
+  setsockopt: ['fd', 'number', 'number', 'bytes'],
+  useSlab: ['bytes', 'transfer'],
+  recvSlab: [],
+  sendSlab: [],
+  recvWhole: ['fd', 'bytes'],
+  sendWhole: ['fd', 'bytes'],
+  recv: ['fd', 'bytes', 'number', 'number', 'number'],
+  send: ['fd', 'bytes', 'number', 'number', 'number'],
+  sendMany: ['fd', 'list', 'number'],
+  unread: ['fd'],
+  packInet: ['host', 'number', 'offline'],
+  packUnix: ['bytes'],
+  unpackAddress: ['bytes'],
+  resolve: ['host', 'fd'],
+  createWakeup: [],
+  duplicate: ['fd'],
+  wake: ['fd'],
+  drainWakeup: ['fd'],
+  createInterrupt: [],
+  drainInterrupt: ['fd'],
+};
+
+/** The functions of a backend. */
+export const METHODS: Readonly<Record<string, readonly (Place | 'call')[]>> = {
+  add: ['fd', 'mask'],
+  modify: ['fd', 'mask'],
+  remove: ['fd'],
+  wait: ['time', 'integers'],
+  close: [],
+  joinLoop: ['integers', 'control', 'call', 'call'],
+  leaveLoop: [],
+};
+
+const { constants } = binding;
+const FAMILIES = [constants['AF_UNIX'], constants['AF_INET'], constants['AF_INET6']];
+const TYPES = [constants['SOCK_STREAM'], constants['SOCK_DGRAM'], constants['SOCK_SEQPACKET']];
+const MOST_DESCRIPTORS = 100;
+const MOST_BACKENDS = 12;
+
+/** Remembers a descriptor, and lets go of one of the oldest where there are many. */
+function own(fd: number): void {
+  owned.push(fd);
+  if (owned.length > MOST_DESCRIPTORS) binding.close(owned.shift() ?? -1);
+}
+
+/** What only the outside of the process, or its clock, would notice. */
+function isLeftOut(name: string, args: readonly unknown[]): boolean {
+  // socket(7): makes close(2) wait, even of a socket that does not block.
+  if (name === 'setsockopt') return args[2] === constants['SO_LINGER'];
+  if (name !== 'connect' || !(args[1] instanceof Uint8Array)) return false;
+  // Not to hosts and services that are not ours.
+  const family = args[1][0];
+  return family !== constants['AF_UNIX'] && args[1].length >= 16;
+}
+
+/** `next` takes the next step of the history, within a callback of this one. */
+export function nativeFace(next: () => void): Face {
+  const backends: LoopBackend[] = [];
+  const results: Callable[] = [];
+
+  const keep = (name: string, args: readonly unknown[], result: unknown): void => {
+    if (typeof result === 'function') results.push(result as Callable);
+    if (name === 'createBackend' && typeof result === 'object' && result !== null) {
+      backends.push(result as LoopBackend);
+      if (backends.length > MOST_BACKENDS) endOf(backends.shift());
+    }
+    if (name === 'socketpair' && result === 0) (args[2] as Int32Array).subarray(0, 2).forEach(own);
+    if (typeof result !== 'number' || result < 0) return;
+    if (name === 'socket') {
+      // Whoever may do everything can open more than talks to this process alone.
+      const [family, type] = args as number[];
+      const isHarmless = FAMILIES.includes(family) && TYPES.includes((type ?? 0) & 0xf);
+      if (isHarmless) own(result);
+      else binding.close(result);
+    }
+    if (['epollCreate', 'createWakeup', 'createInterrupt', 'duplicate', 'accept'].includes(name)) {
+      own(result);
+    }
+  };
+
+  const functions = anyCall(
+    Object.fromEntries(
+      Object.entries(FUNCTIONS).map(([name, places]) => [
+        name,
+        places.map((place) => PLACES[place]),
+      ]),
+    ),
+    (name, args) => {
+      if (isLeftOut(name, args)) return;
+      const call = binding[name as keyof typeof binding] as unknown as Callable;
+      keep(
+        name,
+        args,
+        valueOf(() => call(...args)),
+      );
+    },
+  );
+
+  // A callback goes on with the history: what it does happens in the midst of a batch.
+  const call = fc.oneof(
+    { weight: 4, arbitrary: fc.constant(new Made(() => next)) },
+    PLACES.number,
+    PLACES.text,
+  );
+  const methods = fc
+    .tuple(oneOf(backends), fc.constantFrom(...Object.keys(METHODS)))
+    .chain(([backend, method]) =>
+      anyCall(
+        { [method]: (METHODS[method] ?? []).map((p) => (p === 'call' ? call : PLACES[p])) },
+        (name, args) => {
+          const target = backend.make() as Record<string, Callable> | undefined;
+          if (target !== undefined) valueOf(() => target[name]?.(...args));
+        },
+      ),
+    );
+  const lookups = oneOf(results).map((result) => ({
+    title: () => 'the result of a look-up',
+    run: () => valueOf(() => (result.make() as Callable | undefined)?.()),
+  }));
+  // Made of what makes sense, so that there is something to be cruel to.
+  const sensible = fc
+    .constantFrom<readonly [string, ...unknown[]]>(
+      ['socketpair', constants['AF_UNIX'], constants['SOCK_STREAM'], new Int32Array(2)],
+      ['socketpair', constants['AF_UNIX'], constants['SOCK_DGRAM'], new Int32Array(2)],
+      ['socket', constants['AF_INET'], constants['SOCK_STREAM'], 0],
+      ['socket', constants['AF_INET6'], constants['SOCK_DGRAM'], 0],
+      ['createBackend', 'select'],
+      ['createBackend', 'poll'],
+      ['createBackend', 'epoll'],
+    )
+    .map(([name, ...args]) => ({
+      title: () => `${name}(${fc.stringify(args)})`,
+      run: () => {
+        const make = binding[name as keyof typeof binding] as unknown as Callable;
+        keep(name, args, make(...args));
+      },
+    }));
+  return {
+    steps: fc.oneof(
+      { weight: 6, arbitrary: functions },
+      { weight: 6, arbitrary: methods },
+      { weight: 1, arbitrary: lookups },
+      { weight: 1, arbitrary: sensible },
+    ),
+    end: () => backends.forEach(endOf),
+  };
+}
+
+function endOf(backend: LoopBackend | undefined): void {
+  backend?.leaveLoop();
+  backend?.close();
+}
