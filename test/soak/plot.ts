@@ -1,4 +1,5 @@
 /** A run as a plot: memory, descriptors, latency and rate over time. */
+import { number } from '../../bench/report/format';
 import { panelPlot } from '../../bench/report/plot';
 
 import type { Run, Sample } from './conductor';
@@ -25,7 +26,7 @@ export function plotRun({ options, samples }: Run): string {
     return [minutes(sample), (sample.load.exchanges - load.exchanges) / (sample.seconds - seconds)];
   });
   return panelPlot(
-    `${options.minutes} minutes of mixed load, ${options.connections.toLocaleString('en')} ` +
+    `${number((samples.at(-1)?.seconds ?? NaN) / 60)} minutes of mixed load, ${options.connections.toLocaleString('en')} ` +
       `connections, ${options.map}, seed ${options.seed}`,
     'minutes',
     [

@@ -1,4 +1,5 @@
 /** A run as tables, for a terminal. */
+import { number } from '../../bench/report/format';
 import { drawTable } from '../../bench/report/table';
 
 import type { Run, Sample } from './conductor';
@@ -21,6 +22,7 @@ export function drawRun(run: Run, verdicts: readonly Verdict[]): string {
 function describeRun({ options, asynchia, machine, samples, load, date }: Run): string[] {
   const { minutes, connections, seed, map } = options;
   const { kernel, cpu, cores, node, libuv, loadAverage, pinning } = machine;
+  const seconds = samples.at(-1)?.seconds ?? NaN;
   const count = (value: number): string => Math.round(value).toLocaleString('en');
   /** From the first sample to the last. */
   const perSecond = (of: (sample: Sample) => number): number => {
@@ -35,7 +37,7 @@ function describeRun({ options, asynchia, machine, samples, load, date }: Run): 
     `asynchia ${asynchia} on ${map}, Node ${node}, libuv ${libuv}, ${date}`,
     `${kernel}, ${cpu}, ${cores} cores; load average before: ${loadAverage.join(' ')}`,
     pinning === null ? 'not pinned' : `server on core ${pinning.measured}, load on ${pinning.load}`,
-    `${minutes} minutes, ${count(connections)} connections at a time, seed ${seed}:`,
+    `${number(seconds / 60)} of ${minutes} minutes, ${count(connections)} connections at a time, seed ${seed}:`,
     `  ${lives.join(', ')}`,
     `${count(load.connections)} connections, ${count(load.exchanges)} exchanges ` +
       `(${count(perSecond((sample) => sample.load.exchanges))} a second), ${count(load.bytes / 2 ** 20)} MiB checked`,
