@@ -23,7 +23,7 @@ interface Told {
 
 const PATIENCE_MS = 60_000;
 const hasCompiler = isInstalled('cc') && isInstalled('make');
-/** What needs the load generator, which is in C. */
+/** What needs the load generator, which is in C. Left out, aloud, without a compiler; not in CI. */
 const withCompiler = hasCompiler ? test : test.skip;
 if (!hasCompiler) {
   process.stderr.write('bench: echo, churn, idle and check are left out: no C compiler and make\n');

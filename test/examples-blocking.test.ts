@@ -12,6 +12,7 @@ import {
 } from './support/examples';
 import { isInstalled } from './support/processes';
 
+// Left out, aloud, where it is not installed; in CI that is an error.
 const testWith = (...commands: string[]) => (commands.every(isInstalled) ? test : test.skip);
 
 afterEach(endAll);

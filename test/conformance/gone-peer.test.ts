@@ -166,6 +166,7 @@ onEveryMap('a peer that is gone', (map, testOnSystem) => {
     },
   );
 
+  // Left out, aloud, where it is not installed; in CI that is an error.
   const testWithPython = isInstalled('python3') ? testOnSystem : test.skip;
 
   testWithPython('rules 2, 15: a python client that resets under big output', async () => {
