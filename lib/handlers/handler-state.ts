@@ -15,8 +15,8 @@ export const failure: unique symbol = Symbol('failure');
 export const unsentBytes: unique symbol = Symbol('unsentBytes');
 /** The key of a method: `sendAll` of several pieces as one. */
 export const sendPieces: unique symbol = Symbol('sendPieces');
-/** The key of a method: whether the handler was told to wait for `handleDrain`. */
-export const awaitsDrain: unique symbol = Symbol('awaitsDrain');
+/** The key of a method: whether the handler waits to be told that it can write again. */
+export const awaitsOutput: unique symbol = Symbol('awaitsOutput');
 /** The key of a method: sends what a callback has left to send. */
 export const flush: unique symbol = Symbol('flush');
 /** The key of a method: whether input that was taken from the socket still waits to be told. */

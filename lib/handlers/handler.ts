@@ -11,7 +11,7 @@ import type { Timer } from '../timers';
 
 import { describe } from './description';
 import {
-  awaitsDrain,
+  awaitsOutput,
   entered,
   failure,
   flush,
@@ -183,7 +183,11 @@ export class Handler {
     this.#setInterest('readable', readable);
   }
 
-  /** Asks for `handleWrite` when a write would not block, or no longer. */
+  /**
+   * Asks for `handleWrite` when a write would not block, or no longer. Where the connection breaks,
+   * `handleClose` comes instead; to a handler that has paused reading meanwhile too, and what lies
+   * unread can be read there.
+   */
   setWritable(writable: boolean): void {
     this.#setInterest('writable', writable);
   }
@@ -239,8 +243,9 @@ export class Handler {
   }
 
   /** @internal */
-  [awaitsDrain](): boolean {
-    return false;
+  [awaitsOutput](): boolean {
+    // Whoever has shut down writing waits for nothing.
+    return (this[state] & (State.writable | State.writeEnded)) === State.writable;
   }
 
   /** @internal */
@@ -291,7 +296,7 @@ export class Handler {
     if (after & State.member) {
       const inner = this.#socketMap[registry];
       inner.changed(this);
-      if (after & State.failed) inner.endLater(this);
+      if (after & (State.failed | State.hungUp)) inner.endLater(this);
     }
   }
 }

@@ -8,7 +8,7 @@
 import { SystemError } from '../errors';
 import { closeHandler, Handler } from '../handlers/handler';
 import {
-  awaitsDrain,
+  awaitsOutput,
   failure,
   hasUntold,
   registry,
@@ -181,10 +181,10 @@ function dispatchEnding(handler: Handler, ready: number, notifier: Notifier): vo
     else notifier.exceptObj(handler, unread);
   } else if (unread > 0) {
     if (!(bits & readable)) {
-      const isOver = bits & failed || ready & (POLLHUP | POLLERR);
-      // It would wait for ever: for a drain that cannot come.
-      if (isOver && handler[awaitsDrain]()) {
-        finish(handler, notifier, endingError(handler, ready));
+      const isOver = bits & (failed | hungUp) || ready & (POLLHUP | POLLERR);
+      // It would wait for ever: to be told that it can write, which cannot come.
+      if (isOver && handler[awaitsOutput]()) {
+        finish(handler, notifier, endingError(handler, bits & hungUp ? ready | POLLERR : ready));
         return;
       }
       handler[state] |= isOver ? parked | hungUp : parked;

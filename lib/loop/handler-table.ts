@@ -15,7 +15,7 @@ import { Socket } from '../sockets/socket';
 
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 
-const { dirty, failed, lingering, member, readEnded } = State;
+const { dirty, failed, hungUp, lingering, member, readEnded } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
@@ -243,7 +243,9 @@ export class HandlerTable implements Registry<Handler> {
   /** One that was out of the map is told now of what it would have been told meanwhile. */
   #join(handler: Handler): void {
     handler[state] |= member;
-    if (handler[failure] !== undefined || handler[state] & readEnded) this.endLater(handler);
+    if (handler[failure] !== undefined || handler[state] & (readEnded | hungUp)) {
+      this.endLater(handler);
+    }
   }
 
   #tellBackend(handler: Handler): void {

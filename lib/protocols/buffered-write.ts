@@ -3,7 +3,7 @@ import { bytesOf } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
 import {
-  awaitsDrain,
+  awaitsOutput,
   flush,
   idleWatch,
   registry,
@@ -110,9 +110,9 @@ export class BufferedWriteHandler extends IOHandler {
     return this.bufferedAmount;
   }
 
-  /** @internal */
-  override [awaitsDrain](): boolean {
-    return this.#isDrainWanted;
+  /** @internal Interest in writing that comes of what is buffered is nobody's to wait for. */
+  override [awaitsOutput](): boolean {
+    return this.#isDrainWanted || (this.bufferedAmount === 0 && super[awaitsOutput]());
   }
 
   /** @internal */

@@ -166,6 +166,74 @@ onEveryMap('a peer that is gone', (map, testOnSystem) => {
     },
   );
 
+  describe.each(gone)('%s, with bytes unread by a paused handler', (name, pair, leave) => {
+    /** As a copy does that is in the middle of writing: it reads no further until it can write. */
+    class Copying extends IOHandler {
+      readonly events: string[] = [];
+      override handleWrite(): void {
+        this.events.push('write');
+      }
+      override handleClose(error?: SystemError): void {
+        this.events.push(`close ${error?.code ?? ''}`, `rest ${this.read(100).toString()}`);
+      }
+      override handleCleanup(): void {
+        this.events.push('cleanup');
+      }
+    }
+
+    function pausedBeforeTheEnd(): Copying {
+      const [ours, theirs] = pair();
+      const handler = new Copying(map(), ours);
+      sendText(theirs, 'unread');
+      leave(theirs);
+      untilReady(ours, POLLIN);
+      return handler;
+    }
+
+    // To close is no error, to reset is.
+    const OWN_END = name.includes('reset') ? /^close ECONNRESET$/ : /^close $/;
+
+    const untilTold = (handler: Copying, error: RegExp): void => {
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual([expect.stringMatching(error), 'rest unread', 'cleanup']);
+    };
+
+    test('rule 3: one that waits for handleWrite is told that it cannot come', () => {
+      const handler = pausedBeforeTheEnd();
+      handler.setWritable(true);
+      untilTold(handler, OWN_END);
+    });
+
+    test('rule 3: so is one that begins to wait for it when the peer is long gone', () => {
+      const handler = pausedBeforeTheEnd();
+      map().poll(0);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      handler.setWritable(true);
+      untilTold(handler, OWN_END);
+    });
+
+    test('rule 3: and one whose own send has told it to wait', () => {
+      const handler = pausedBeforeTheEnd();
+      expect(handler.send('anybody?')).toBe(0);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      handler.setWritable(true);
+      untilTold(handler, BROKEN);
+    });
+
+    test('rule 3: and one that was out of the map when it began to wait', () => {
+      const handler = pausedBeforeTheEnd();
+      map().poll(0);
+      map().delHandler(handler);
+      handler.setWritable(true);
+      expectQuiet(map());
+      expect(handler.events).toEqual([]);
+      map().addHandler(handler);
+      untilTold(handler, OWN_END);
+    });
+  });
+
   // Left out, aloud, where it is not installed; in CI that is an error.
   const testWithPython = isInstalled('python3') ? testOnSystem : test.skip;
 

@@ -93,7 +93,7 @@ onEveryMap('quiet', (map, testOnSystem) => {
     sendText(theirs, 'unread');
     // Both directions: hung up (POLLHUP), which cannot be masked.
     theirs.shutdown(constants.SHUT_RDWR);
-    ours.shutdown(constants.SHUT_WR);
+    handler.shutdown(constants.SHUT_WR);
     untilReady(ours, POLLIN);
     expectQuiet(map());
     expect(handler.events).toEqual([]);

@@ -47,6 +47,12 @@ export class Actor implements Player {
     return this.failure !== undefined;
   }
 
+  /** Whether it waits to be told that it can write. */
+  get awaitsOutput(): boolean {
+    if (this.isDrainWanted) return true;
+    return this.writable && this.bufferedAmount === 0 && !this.role.isShut && !this.role.isEnded;
+  }
+
   get hasUrgent(): boolean {
     return this.socket.urgentAt !== undefined;
   }
@@ -61,7 +67,7 @@ export class Actor implements Player {
   setWritable(writable: boolean): void {
     if (writable === this.writable) return;
     this.writable = writable;
-    if (this.isMember && this.hasFailed) this.model.pending.add(this);
+    if (this.isMember && (this.hasFailed || this.isHungUp)) this.model.pending.add(this);
   }
 
   take(n: number): void {

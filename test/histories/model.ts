@@ -74,7 +74,7 @@ export class Model extends Stage<Actor> {
   add(actor: Actor): void {
     actor.isMember = true;
     actor.since = this.turnNumber;
-    if (actor.hasFailed || actor.hasReadEnd) this.pending.add(actor);
+    if (actor.hasFailed || actor.hasReadEnd || actor.isHungUp) this.pending.add(actor);
   }
 
   protected callIn0(fn: () => void): Cancellable {
@@ -254,10 +254,11 @@ export class Model extends Stage<Actor> {
     }
     if (socket.unread > 0) {
       if (!actor.readable) {
-        const isBroken = actor.hasFailed || bits.hungUp || bits.broken;
-        // It would wait for ever: for a drain that cannot come.
-        if (isBroken && actor.isDrainWanted) {
-          this.#finish(actor, this.#errorOf(actor, bits));
+        const isBroken = actor.hasFailed || actor.isHungUp || bits.hungUp || bits.broken;
+        // It would wait for ever: to be told that it can write, which cannot come.
+        if (isBroken && actor.awaitsOutput) {
+          const broken = bits.broken || actor.isHungUp;
+          this.#finish(actor, this.#errorOf(actor, { ...bits, broken }));
           return;
         }
         actor.isParked = true;
@@ -270,7 +271,8 @@ export class Model extends Stage<Actor> {
     const verdict = socket.verdict;
     const isOver = actor.hasFailed || bits.hungUp || bits.ended;
     if (verdict !== undefined && verdict !== 'end') {
-      if (isOver) this.#finish(actor, verdict);
+      // A reset tells its error once, and then that it is the end.
+      if (isOver || socket.verdict === 'end') this.#finish(actor, verdict);
       else this.tell(actor, 'except', verdict);
     } else if (verdict === 'end' || isOver) {
       const error = this.#errorOf(actor, bits);
