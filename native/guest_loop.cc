@@ -130,6 +130,8 @@ void GuestLoop::Pass() {
   Sweep();
   if (guests_.empty()) {
     uv_check_stop(&check_);
+    // One that was started and stopped in this very pass has started it anew.
+    uv_idle_stop(&idle_);
   } else {
     uv_idle_start(&idle_, [](uv_idle_t*) {});
   }

@@ -126,6 +126,23 @@ onEverySystemMap('Node while a map runs', (map) => {
     expect(await linesOf(program)).toEqual(['alive', 'settled']);
   });
 
+  test('a map that another one’s callback runs and closes lets the process end', async () => {
+    const program = scriptOn(
+      map(),
+      `
+      const map = new DefaultSocketMap();
+      const other = new DefaultSocketMap();
+      map.callIn(0, () => {
+        other.run().then(() => say('settled'));
+        other.close();
+        map.close();
+      });
+      map.run().then(() => say('settled'));
+    `,
+    );
+    expect(await linesOf(program)).toEqual(['settled', 'settled']);
+  });
+
   test('a map that nobody runs does not keep the process alive', async () => {
     const program = scriptOn(
       map(),
