@@ -136,6 +136,7 @@ async function countSystemCalls(bench: Bench, peer: ServingPeer): Promise<Sample
   await sleep(1000 * (warmup + margin / 2));
   const traced = String(server.program.pid);
   const strace = bench.start(['strace', '-f', '-c', '-o', file, '-p', traced], 'load');
+  await untilTraced(server.program.pid);
   await sleep(1000 * (seconds + margin / 2));
   // It writes its counts when it is interrupted.
   await strace.end('SIGINT');
@@ -148,6 +149,13 @@ async function countSystemCalls(bench: Bench, peer: ServingPeer): Promise<Sample
   const transfers = messages + (counts.get('sendto') ?? 0);
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return { value: (all - transfers) / messages };
+}
+
+/** Waits until strace holds it, or, where it may not, for a while: interrupted before, it tells nothing. */
+async function untilTraced(pid: number): Promise<void> {
+  const isTraced = (): boolean =>
+    !/^TracerPid:\s+0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  for (let tries = 0; tries < 500 && !isTraced(); tries++) await sleep(10);
 }
 
 /** What `strace -c` writes: `% time, seconds, usecs/call, calls, errors, syscall`. */

@@ -47,10 +47,11 @@ export class Program {
   }
 
   /** Waits until it has ended and returns its status. */
-  async ends(): Promise<number | string> {
+  async ends(patienceMs?: number): Promise<number | string> {
     await until(
       () => this.status !== null,
       () => `the end of a program that wrote: ${this.stdout}${this.stderr}`,
+      patienceMs,
     );
     return this.status ?? 'unknown';
   }
