@@ -101,7 +101,7 @@ for i in range(count):
     peer.connect(('127.0.0.%d' % (i % 8 + 1), port))
     peers.append(peer)
     if len(peers) % 1000 == 0: say('%d %s' % (len(peers), echoes(peer, b'accepted')))
-say('all %s' % all(echoes(peers[i], b'message %d' % i) for i in [0, count // 2, count - 1] * 100))
+say('all %s' % all(echoes(peers[i], b'message %d' % i) for i in [0, count // 2, count - 1] * 10))
 hear()
 `;
 

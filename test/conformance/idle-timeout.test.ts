@@ -43,6 +43,26 @@ onEveryMap('idle time-outs', (map) => {
     turnUntil(map(), () => handler.count('timeout') >= count, `time-out ${count}`);
   }
 
+  /**
+   * Lets a turn, or some time, see the time-outs of handlers. Where the machine stands still meanwhile
+   * they may fall due: the handlers stay, and what they were told is forgotten.
+   */
+  function arm(
+    handlers: readonly Timed[],
+    seconds: number,
+    passes = (): void => void map().poll(0),
+  ): void {
+    for (const handler of handlers) {
+      handler.onTimeout = () => undefined;
+      handler.idleTimeout = seconds;
+    }
+    passes();
+    for (const handler of handlers) {
+      handler.onTimeout = undefined;
+      handler.events.length = 0;
+    }
+  }
+
   const loops: Record<string, (handler: Timed) => Promise<void>> = {
     poll: (handler) => {
       turnUntilTold(handler);
@@ -96,9 +116,8 @@ onEveryMap('idle time-outs', (map) => {
 
   test.each(Object.entries(activities))('%s: counted from then', (_name, act) => {
     const [handler, peer] = pair();
-    handler.idleTimeout = 0.2;
     // Long enough for a count from the start to be seen.
-    turnFor(0.02);
+    arm([handler], 0.2, () => turnFor(0.02));
     const beforeMs = kernel().monotonicMs();
     act(handler, peer);
     turnUntilTold(handler);
@@ -107,8 +126,7 @@ onEveryMap('idle time-outs', (map) => {
 
   test('activity outside of a turn counts from when it was', () => {
     const [handler] = pair();
-    handler.idleTimeout = 0.05;
-    map().poll(0);
+    arm([handler], 0.05);
     // The thread does not turn meanwhile, and the timer is overdue when it does.
     pass(60);
     const beforeMs = kernel().monotonicMs();
@@ -337,9 +355,7 @@ onEveryMap('idle time-outs', (map) => {
   test('nothing is told of a handler that was closed, or taken out, until it is back', () => {
     const [closed] = pair();
     const [out] = pair();
-    closed.idleTimeout = 0.02;
-    out.idleTimeout = 0.02;
-    map().poll(0);
+    arm([closed, out], 0.02);
     closed.close();
     closed.idleTimeout = 0.01;
     map().delHandler(out);
@@ -352,8 +368,7 @@ onEveryMap('idle time-outs', (map) => {
 
   test('a closed handler leaves no timer behind', () => {
     const [handler] = pair();
-    handler.idleTimeout = 0.02;
-    map().poll(0);
+    arm([handler], 0.02);
     handler.close();
     const startMs = kernel().monotonicMs();
     map().poll(0.06);
