@@ -1,5 +1,5 @@
 /**
- * Peers that send one byte a second (in the short form, fifty), peers that stop in the middle of a
+ * Peers that send one byte a second (in the short form, twenty), peers that stop in the middle of a
  * line, and one that is in a hurry. The slow ones cost a connection each and nothing else; the silent
  * ones are ended by `idleTimeout`, not early, and nobody else is.
  */
@@ -70,9 +70,10 @@ tell(answered=answers.count(line), ended=ends.count(b''), longest=int(longest * 
 
 play('one-byte-a-second', async (stage) => {
   const count = stage.pick(50, 1000);
-  const stepMs = stage.pick(20, 1000);
-  // Far longer than a step, far shorter than a line: 10 s and 30 s in the full form.
-  idleSeconds = (stepMs / 1000) * 10 + stage.pick(0.2, 0);
+  const stepMs = stage.pick(50, 1000);
+  // Shorter than a line, and so much longer than a step that peers which a busy machine keeps waiting
+  // are not taken for silent: 1 s and 1.5 s, in the full form 10 s and 30 s.
+  idleSeconds = (stepMs / 1000) * 10 + stage.pick(0.5, 0);
   const port = stage.listen(new Server(stage.map, Lines));
   const slow = await stage.peers(SLOW, port, count, stepMs);
   stage.begin();
