@@ -1,5 +1,5 @@
 /** The benchmark: every scenario once, tiny, for correctness; and the arithmetic of its rounds. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -44,11 +44,27 @@ const cli = path.join(root, 'dist', 'bench', 'cli.js');
 
 let benches = 0;
 
-/** Runs a scenario, tiny, and returns what it printed and what it wrote. */
-async function bench(
-  scenario: string,
-  ...args: string[]
-): Promise<{ told: Told; html: string; table: string }> {
+interface Written {
+  told: Told;
+  html: string;
+  table: string;
+}
+
+/**
+ * Runs a scenario, tiny, and returns what it printed and what it wrote. Each is measured for a tenth
+ * of a second: where other programs had all of it, the scenario is run again.
+ */
+async function bench(scenario: string, ...args: string[]): Promise<Written> {
+  for (let tries = 1; ; tries++) {
+    const written = await benchOnce(scenario, ...args);
+    const figures = written.told.results.flatMap(({ standings }) =>
+      standings.map((standing) => standing.figures),
+    );
+    if (tries === 3 || figures.every(({ rate }) => rate?.median !== 0)) return written;
+  }
+}
+
+async function benchOnce(scenario: string, ...args: string[]): Promise<Written> {
   const name = path.join(folder, String(++benches));
   const files = { json: `${name}.json`, html: `${name}.html` };
   const written = ['--json', files.json, '--html', files.html];
@@ -140,7 +156,7 @@ describe('every scenario, once', () => {
   withCompiler(
     'check: a verdict on every budget',
     async () => {
-      const { told, html, table } = await bench('check');
+      const { told, html, table } = await benchOnce('check');
       expect(told.verdicts?.length).toBeGreaterThan(15);
       const missing = told.verdicts?.filter(({ verdict }) => verdict === 'not measured');
       // Those that are measured against what is not installed everywhere.
@@ -176,6 +192,40 @@ describe('every scenario, once', () => {
 });
 
 describe('the command line', () => {
+  withCompiler(
+    'the C programs are built once, and outlive the copy of the package that built some of its own',
+    async () => {
+      const TMPDIR = mkdtempSync(path.join(folder, 'tmp-'));
+      const copies = ['gone', 'here'].map((name) => {
+        const copy = path.join(folder, name);
+        cpSync(path.join(root, 'package.json'), path.join(copy, 'package.json'));
+        cpSync(path.join(root, 'dist', 'bench'), path.join(copy, 'dist', 'bench'), {
+          recursive: true,
+        });
+        cpSync(path.join(root, 'bench', 'native'), path.join(copy, 'bench', 'native'), {
+          recursive: true,
+        });
+        return copy;
+      });
+      const startOf = (copy: string): Program => {
+        const args = ['bench', 'echo', '--quick', '--json', '--only', 'c-epoll'];
+        return new Program(process.execPath, [path.join(copy, 'dist/bench/cli.js'), ...args], {
+          TMPDIR,
+        });
+      };
+      for (const copy of copies) {
+        // Several at once: one of them builds, and none is left without.
+        for (const program of [startOf(copy), startOf(copy)]) {
+          expect([await program.ends(PATIENCE_MS), program.stderr]).toEqual([0, '']);
+          expect(contestants(JSON.parse(program.stdout) as Told)).toEqual(['c-epoll']);
+        }
+        rmSync(copy, { recursive: true });
+      }
+      expect(readdirSync(TMPDIR)).toHaveLength(copies.length);
+    },
+    TIMEOUT_MS,
+  );
+
   test('without a compiler, says what it leaves out', async () => {
     const PATH = folder;
     const program = new Program(process.execPath, [cli, 'bench', 'echo', '--quick'], {
