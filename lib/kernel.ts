@@ -58,6 +58,8 @@ export interface Kernel {
   sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number;
   /** 1: there are bytes to read; 0: the stream has ended. */
   unread(fd: number): number;
+  /** What was sent and is not acknowledged. */
+  unacknowledged(fd: number): number;
 
   /** A sockaddr; undefined where `host` is none, or with `isName`, where nobody has that name. */
   packInet(host: string, port: number, isName: boolean): Buffer | undefined;

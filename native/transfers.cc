@@ -3,6 +3,7 @@
 // They retry EINTR and give -errno for failure; would-block is -EAGAIN. MSG_NOSIGNAL always: a peer
 // that is gone is an error, not a SIGPIPE.
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -181,6 +182,15 @@ napi_value Unread(napi_env env, napi_callback_info info) {
   return arguments.Return(result);
 }
 
+// (fd): how many bytes that were sent the peer has not acknowledged yet.
+napi_value Unacknowledged(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int fd = 0;
+  if (!arguments.Int(0, &fd)) return nullptr;
+  int count = 0;
+  return arguments.Return(ioctl(fd, SIOCOUTQ, &count) < 0 ? -errno : count);
+}
+
 }  // namespace
 
 void ExportTransfers(napi_env env, napi_value exports, Environment* environment) {
@@ -192,6 +202,7 @@ void ExportTransfers(napi_env env, napi_value exports, Environment* environment)
   Export(env, exports, "sendWhole", WithWhole<Transmit>, nullptr);
   Export(env, exports, "sendMany", SendMany, nullptr);
   Export(env, exports, "unread", Unread, nullptr);
+  Export(env, exports, "unacknowledged", Unacknowledged, nullptr);
   Export(env, exports, "useSlab", UseSlab, environment);
 }
 

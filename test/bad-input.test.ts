@@ -159,6 +159,7 @@ const calls: [string, (socket: Socket) => unknown][] = [
   ['send', (socket) => socket.send(Buffer.alloc(1))],
   ['sendMany', (socket) => socket.sendMany([Buffer.alloc(1), Buffer.alloc(1)])],
   ['unread', (socket) => socket.unread()],
+  ['unacknowledged', (socket) => socket.unacknowledged()],
   ['shutdown', (socket) => socket.shutdown(constants.SHUT_RD)],
   ['getsockname', (socket) => socket.getsockname()],
   ['getpeername', (socket) => socket.getpeername()],
@@ -180,7 +181,7 @@ describe('descriptors that are no good', () => {
     again.close();
   });
 
-  test.each(calls.filter(([name]) => name !== 'unread'))(
+  test.each(calls.filter(([name]) => !name.startsWith('un')))(
     '%s of what is no socket is ENOTSOCK',
     (_name, call) => {
       const fd = new Epoll();

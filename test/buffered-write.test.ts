@@ -297,4 +297,16 @@ onEveryMap('end', (map) => {
     expect(handler.events).toEqual(['cleanup']);
     theirs.close();
   });
+
+  test.each([NaN, -1, undefined, 'abc'])('a highWaterMark of %p is refused by sendAll', (mark) => {
+    const [ours, theirs] = socketpair();
+    const handler = new Recorder(map(), ours);
+    handler.highWaterMark = mark as number;
+    expect(() => handler.sendAll('x')).toThrow(
+      /highWaterMark must be a number of bytes, 0 or more/,
+    );
+    expect(handler.bufferedAmount).toBe(0);
+    expect(receiveText(theirs)).toBeUndefined();
+    theirs.close();
+  });
 });

@@ -88,6 +88,8 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     while (client.send(block) > 0);
     expect(client.send(block)).toBe(WOULD_BLOCK);
     expect(client.sendMany([block, block])).toBe(WOULD_BLOCK);
+    expect(client.unacknowledged()).toBeGreaterThan(0);
+    expect(server.unacknowledged()).toBe(0);
   });
 
   test('each end knows both addresses', () => {

@@ -15,10 +15,14 @@ export const failure: unique symbol = Symbol('failure');
 export const unsentBytes: unique symbol = Symbol('unsentBytes');
 /** The key of a method: `sendAll` of several pieces as one. */
 export const sendPieces: unique symbol = Symbol('sendPieces');
-/** The key of a method: whether the handler waits to be told that it can write again. */
+/** The key of a method: whether the handler waits to be told that it can write again: not one that has shut it down. */
 export const awaitsOutput: unique symbol = Symbol('awaitsOutput');
 /** The key of a method: sends what a callback has left to send. */
 export const flush: unique symbol = Symbol('flush');
+/** The key of a method: sends what a callback has held back to leave together, without waiting. */
+export const sendHeld: unique symbol = Symbol('sendHeld');
+/** The key of a method: whether the handler, of which all is told, stays until its output is sent. */
+export const linger: unique symbol = Symbol('linger');
 /** The key of a method: whether input that was taken from the socket still waits to be told. */
 export const hasUntold: unique symbol = Symbol('hasUntold');
 /** The key of a method: the handler begins to be watched. */
@@ -69,12 +73,14 @@ export const State = {
   writeEnded: 1 << 14,
   /** Ended by us: what still comes is thrown away. */
   ended: 1 << 15,
-  /** Ended by us, and all is sent: only the peer's end is waited for. */
+  /** All is told but the cleanup, which waits for output to be sent, or for the peer's end. */
   lingering: 1 << 16,
   /** Interest may have changed since the last wait. */
   dirty: 1 << 17,
   /** The handler has an idle time-out, which is to be told when bytes move. */
   timed: 1 << 18,
+  /** Writing is to be shut down as soon as all is sent. */
+  shutdownDue: 1 << 19,
 } as const;
 
 /** What a socket's role makes of the handler that is given it. */

@@ -17,9 +17,11 @@ import {
   flush,
   hasUntold,
   heldBytes,
+  linger,
   registry,
   release,
   roleBits,
+  sendHeld,
   settleConnect,
   socketOf,
   state,
@@ -185,15 +187,14 @@ export class Handler {
 
   /**
    * Asks for `handleWrite` when a write would not block, or no longer. Where the connection breaks,
-   * `handleClose` comes instead; to a handler that has paused reading meanwhile too, and what lies
-   * unread can be read there.
+   * `handleClose` comes instead, where reading has paused too: what lies unread can be read there.
    */
   setWritable(writable: boolean): void {
     this.#setInterest('writable', writable);
   }
 
   /**
-   * Closes the socket at once; what is buffered for sending is dropped. `handleCleanup` is called
+   * Closes the socket at once; what it does not take at once is dropped. `handleCleanup` is called
    * before this returns, `handleClose` is not. Closing again does nothing.
    */
   close(): void {
@@ -220,7 +221,7 @@ export class Handler {
   handleEnd(): Handled {}
   /**
    * The remote end has closed, after all that it sent was read and all that was accepted for it was
-   * sent; or the connection broke, with `error`. Called once at most; `handleCleanup` follows.
+   * sent; or the connection broke, with `error`. Once; the cleanup waits for what this has sent.
    */
   handleClose(_error?: SystemError): Handled {}
   /** No byte has moved for as long as an `IOHandler`'s `idleTimeout` says. */
@@ -244,7 +245,6 @@ export class Handler {
 
   /** @internal */
   [awaitsOutput](): boolean {
-    // Whoever has shut down writing waits for nothing.
     return (this[state] & (State.writable | State.writeEnded)) === State.writable;
   }
 
@@ -259,11 +259,16 @@ export class Handler {
   }
 
   /** @internal */
-  [flush](): Handled {}
+  [linger](): boolean {
+    return false;
+  }
 
   /** @internal */
+  [flush](): Handled {}
+  /** @internal */
+  [sendHeld](): void {}
+  /** @internal */
   [entered](): void {}
-
   /** @internal */
   [release](): void {}
 
@@ -322,10 +327,11 @@ export function dropSocket(handler: Handler): void {
   if (isMember) inner.expect(handler);
 }
 
-/** Ends a handler, whatever `close` its class has. Closing again does nothing. */
+/** Ends a handler, whatever `close` its class has. Once more does nothing. */
 export function closeHandler(handler: Handler): void {
   if (handler[state] & State.closed) return;
   const inner = handler.socketMap[registry];
+  handler[sendHeld]();
   // Out of the map first: the descriptor's number may be another's as soon as it is closed.
   inner.delete(handler);
   handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);

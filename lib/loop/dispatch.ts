@@ -11,6 +11,7 @@ import {
   awaitsOutput,
   failure,
   hasUntold,
+  linger,
   registry,
   settleConnect,
   socketOf,
@@ -116,7 +117,8 @@ function dispatchTransfers(handler: Handler, ready: number, notifier: Notifier):
     else notifier.readObj(handler);
   }
   if (ready & POLLOUT && isOpenAnd(writable, handler)) {
-    notifier.writeObj(handler);
+    if (handler[state] & lingering) notifier.flushObj(handler);
+    else notifier.writeObj(handler);
     endIfSent(handler, notifier);
   }
 }
@@ -220,7 +222,7 @@ function finish(handler: Handler, notifier: Notifier, error?: SystemError): void
   try {
     if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
   } finally {
-    closeHandler(handler);
+    if (error !== undefined || !handler[linger]()) closeHandler(handler);
   }
 }
 

@@ -1,28 +1,32 @@
 import type { Data } from '../arguments';
-import { bytesOf } from '../arguments';
+import { bytesOf, checkInteger, rangeError } from '../arguments';
+import { SystemError } from '../errors';
 import type { Handled } from '../handlers/handler';
 import { closeHandler, openSocket } from '../handlers/handler';
 import {
   awaitsOutput,
   flush,
   idleWatch,
+  linger,
   registry,
   release,
+  sendHeld,
   sendPieces,
   state,
   State,
   unsentBytes,
 } from '../handlers/handler-state';
 import { failTransfer, IOHandler } from '../handlers/io-handler';
-import { constants } from '../sockets/constants';
+import { constants, Errno } from '../sockets/constants';
 import type { Timer } from '../timers';
 
 import { OutputQueue } from './output-queue';
 
-/** How long an ended connection waits for its peer to end too. */
+/** How long an ended connection waits for its peer to end too, or to take more of what was sent. */
 const LINGER_SECONDS = 5;
 
-const { connecting, ended, failed, lingering, open, readEnded, timed } = State;
+const { connecting, ended, ending, failed, lingering, member, open, readEnded } = State;
+const { shutdownDue, timed, writeEnded } = State;
 
 /**
  * Sends all that it is given, and buffers what the kernel does not take at once. asynchia's
@@ -31,7 +35,8 @@ const { connecting, ended, failed, lingering, open, readEnded, timed } = State;
 export class BufferedWriteHandler extends IOHandler {
   /**
    * Above so many buffered bytes, `sendAll` returns false. 64 KiB unless a subclass sets it.
-   * Nothing is refused above it: it is for the handler to heed.
+   * Nothing is refused above it: it is for the handler to heed. What is no number of bytes, 0 or
+   * more, makes `sendAll` throw.
    */
   declare highWaterMark: number;
 
@@ -57,7 +62,7 @@ export class BufferedWriteHandler extends IOHandler {
    * Returns false where more than `highWaterMark` bytes are buffered now: wait for `handleDrain`.
    * Where the connection breaks, `handleClose` comes instead; to a handler that has paused reading
    * meanwhile too, and what lies unread can be read there.
-   * Throws on a closed handler, and after `end`.
+   * Throws on a closed handler, after `end`, and after `shutdown` of the writing side.
    */
   sendAll(data: Data): boolean {
     return this[sendPieces](data);
@@ -67,8 +72,35 @@ export class BufferedWriteHandler extends IOHandler {
   handleDrain(): Handled {}
 
   /**
+   * Sends behind all that `sendAll` has accepted: 0 where that still waits. Else as `IOHandler` does.
+   */
+  override send(data: Data, flags = 0): number {
+    if (this.bufferedAmount > 0) {
+      const bytes = bytesOf('data', data);
+      if (this[state] & shutdownDue) throw new SystemError('send', Errno.brokenPipe);
+      if (this.#canSend()) this.#sendQueue();
+      return this.bufferedAmount > 0 ? 0 : super.send(bytes, flags);
+    }
+    return super.send(data, flags);
+  }
+
+  /** shutdown(2), of the writing side as soon as all that `sendAll` has accepted is sent. */
+  override shutdown(how: number): void {
+    if (this.bufferedAmount > 0 && this.#canSend()) this.#sendQueue();
+    if (this.bufferedAmount === 0 || how === constants.SHUT_RD) {
+      super.shutdown(how);
+      return;
+    }
+    checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
+    this[state] |= shutdownDue;
+    if (how === constants.SHUT_RDWR) super.shutdown(constants.SHUT_RD);
+  }
+
+  /**
    * Sends all, then closes: the peer gets everything, `handleCleanup` is called, and what the peer
-   * still sends is thrown away. Ending again does nothing; `data` that can no longer be sent throws.
+   * still sends is thrown away. The peer has five seconds to end its own side, and as long again
+   * whenever it has taken more of what was sent. Ending again does nothing; `data` that can no
+   * longer be sent throws.
    */
   end(data?: Data): void {
     if (data !== undefined) this.sendAll(data);
@@ -87,9 +119,13 @@ export class BufferedWriteHandler extends IOHandler {
   /** @internal */
   [sendPieces](data: Data, tail?: Uint8Array): boolean {
     if (this.closed) openSocket(this, 'sendAll');
-    if (this[state] & ended) {
-      const error = new Error(`sendAll: this ${this.constructor.name} was ended`);
+    if (this[state] & (ended | shutdownDue | writeEnded)) {
+      const how = this[state] & ended ? 'was ended' : 'has shut down writing';
+      const error = new Error(`sendAll: this ${this.constructor.name} ${how}`);
       throw Object.assign(error, { code: 'ERR_WRITE_AFTER_END' });
+    }
+    if (!(this.highWaterMark >= 0)) {
+      throw rangeError('highWaterMark', this.highWaterMark, 'a number of bytes, 0 or more');
     }
     const piece = typeof data === 'string' ? data : bytesOf('data', data);
     // handleClose tells the error; what is sent meanwhile has nowhere to go.
@@ -121,12 +157,29 @@ export class BufferedWriteHandler extends IOHandler {
     if (this.closed) return;
     this.#sendQueue();
     if (this.bufferedAmount > 0 || this[state] & failed) return;
+    if (this[state] & shutdownDue) this.shutdown(constants.SHUT_WR);
     if (this[state] & ended) {
       this.#finishOutput();
-    } else if (this.#isDrainWanted && !(this[state] & failed)) {
+    } else if (this.#isDrainWanted) {
       this.#isDrainWanted = false;
       return this.handleDrain();
     }
+  }
+
+  /** @internal */
+  override [sendHeld](): void {
+    if (this.#isFlushDue && this.#canSend()) this.#sendQueue();
+  }
+
+  /** @internal What `handleClose` has sent is sent on, though nothing but the cleanup is told. */
+  override [linger](): boolean {
+    if ((this[state] & (member | lingering)) !== member) return false;
+    this[sendHeld]();
+    if (this.bufferedAmount === 0 || this[state] & failed) return false;
+    this[state] = (this[state] & ~ending) | ended | readEnded | lingering;
+    this.socketMap[registry].changed(this);
+    this.#waitForPeer();
+    return true;
   }
 
   /** @internal */
@@ -156,7 +209,7 @@ export class BufferedWriteHandler extends IOHandler {
     let rest = piece;
     if (piece.length >= OutputQueue.blockBytes && this.#canSend()) {
       this.#sendQueue();
-      if (this.#canSend()) rest = piece.subarray(this.send(piece));
+      if (this.#canSend()) rest = piece.subarray(super.send(piece));
     }
     if (rest.length > 0 && !(this[state] & failed)) this.#enqueue().append(rest);
   }
@@ -201,19 +254,36 @@ export class BufferedWriteHandler extends IOHandler {
 
   /** All is sent after `end`: tells the peer, and waits for it to end too. */
   #finishOutput(): void {
-    if (this[state] & lingering) return;
     if (this[state] & connecting) {
       this.setWritable(true);
     } else if (!(this[state] & open) || this[state] & readEnded || this.socketMap.closed) {
       closeHandler(this);
-    } else if (!(this[state] & failed)) {
+    } else if (!(this[state] & (failed | lingering))) {
       this.shutdown(constants.SHUT_WR);
       // Closing with bytes unread would make the kernel send a reset, and a reset takes from the
       // peer what it has not read yet (RFC 1122, 4.2.2.13).
       this[state] |= lingering;
-      this.#linger = this.socketMap.callIn(LINGER_SECONDS, () => {
-        closeHandler(this);
-      });
+      this.#waitForPeer();
+    }
+  }
+
+  /** Gives the peer time to end, or to take some of what was sent: as long as it does, it has more. */
+  #waitForPeer(): void {
+    const before = this.#untaken();
+    this.#linger = this.socketMap.callIn(LINGER_SECONDS, () => {
+      if (this.#untaken() < before) this.#waitForPeer();
+      else closeHandler(this);
+    });
+  }
+
+  /** How many bytes of ours the peer has not taken yet. */
+  #untaken(): number {
+    try {
+      return this.bufferedAmount + openSocket(this, 'end').unacknowledged();
+    } catch (error) {
+      // Its descriptor was closed behind our back.
+      if (error instanceof SystemError) return this.bufferedAmount;
+      throw error;
     }
   }
 }

@@ -250,6 +250,14 @@ export class Socket {
     return count;
   }
 
+  /**
+   * How many bytes that were sent the kernel still keeps: a TCP peer has not acknowledged them, a
+   * Unix one not read them (`SIOCOUTQ`: tcp(7), unix(7)).
+   */
+  unacknowledged(): number {
+    return checked('ioctl', this.kernel.unacknowledged(this.#fd));
+  }
+
   /** shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
   shutdown(how: number): void {
     checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);

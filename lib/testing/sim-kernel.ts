@@ -166,6 +166,10 @@ export class SimKernel implements Kernel {
     return this.recv(fd, new Uint8Array(1), 0, 1, constants.MSG_PEEK);
   }
 
+  unacknowledged(fd: number): number {
+    return this.#call('ioctl', fd, undefined, (stream) => stream.unacknowledged);
+  }
+
   packInet(host: string, port: number, isName: boolean): Buffer | undefined {
     // RFC 6761, 6.3: names under localhost are this machine; there are no others here.
     const isHere = isName && /(^|\.)localhost\.?$/i.test(host);

@@ -96,7 +96,7 @@ export class Stream implements Description {
     if (this.#received.available(this.isUrgentInline) > 0) bits |= POLLIN;
     if (this.#received.urgent !== undefined) bits |= POLLPRI;
     if ((this.#isReadShut && this.#isWriteShut) || this.phase === 'fresh') bits |= POLLHUP;
-    const unread = this.#unread();
+    const unread = this.unacknowledged;
     const isWritable = this.isUnix
       ? 4 * unread <= this.sendBufferBytes
       : this.#isWriteShut || 3 * unread <= 2 * this.sendBufferBytes;
@@ -129,7 +129,7 @@ export class Stream implements Description {
     if (this.#isWriteShut) return -((this.isUnix ? 0 : this.takeError()) || Errno.EPIPE);
     if (this.isUnix && flags & MSG_OOB) return -Errno.EOPNOTSUPP;
     if (bytes.length === 0) return 0;
-    const room = this.sendBufferBytes - this.#unread();
+    const room = this.sendBufferBytes - this.unacknowledged;
     if (room <= 0 || this.#writeHiccup.strikes()) return -Errno.EAGAIN;
     const count = this.#shortened(Math.min(room, bytes.length), 'shortWrites');
     if (this.#simulation.random.chance(this.#simulation.faults.resets)) this.#break();
@@ -184,7 +184,7 @@ export class Stream implements Description {
   }
 
   /** What we sent and the peer has not read. */
-  #unread(): number {
+  get unacknowledged(): number {
     const peer = this.#peer;
     return peer === undefined ? 0 : peer.#underWay + peer.#received.length;
   }

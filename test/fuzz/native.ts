@@ -43,6 +43,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   send: ['fd', 'bytes', 'number', 'number', 'number'],
   sendMany: ['fd', 'list', 'number'],
   unread: ['fd'],
+  unacknowledged: ['fd'],
   packInet: ['host', 'number', 'offline'],
   packUnix: ['bytes'],
   unpackAddress: ['bytes'],

@@ -174,6 +174,7 @@ export function publicFace(next: () => void): Face {
       send: [bytes, count, count, flags],
       sendMany: [list, count],
       unread: [],
+      unacknowledged: [],
       shutdown: [option],
       getsockname: [],
       getpeername: [],

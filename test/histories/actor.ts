@@ -161,6 +161,7 @@ export class Actor implements Player {
     if (this.closed) return;
     this.sendBuffered();
     if (this.bufferedAmount > 0) return;
+    if (this.role.isShut) this.socket.endOutput();
     if (this.role.isEnded) {
       this.#finishOutput();
     } else if (this.isDrainWanted && !this.hasFailed) {
@@ -170,7 +171,8 @@ export class Actor implements Player {
   }
 
   shut(): void {
-    this.socket.endOutput();
+    if (this.bufferedAmount > 0 && this.connected && !this.writable) this.sendBuffered();
+    if (this.bufferedAmount === 0) this.socket.endOutput();
   }
 
   end(): void {
@@ -180,20 +182,35 @@ export class Actor implements Player {
 
   /** All is sent after `end`. */
   #finishOutput(): void {
-    if (this.isLingering) return;
     if (this.isConnecting) {
       this.setWritable(true);
     } else if (!this.connected || this.hasReadEnd || this.model.isClosed) {
       this.close();
-    } else if (!this.hasFailed) {
+    } else if (!this.hasFailed && !this.isLingering) {
       this.socket.endOutput();
       this.isLingering = true;
     }
   }
 
+  /** What one callback has sent leaves before its socket is closed. */
+  #sendHeld(): void {
+    if (this.isFlushDue && this.connected && !this.writable) this.sendBuffered();
+  }
+
+  /** Rule 14: what `handleClose` has sent is sent on, and nothing but the cleanup is told. */
+  linger(): boolean {
+    if (!this.isMember || this.isLingering) return false;
+    this.#sendHeld();
+    if (this.bufferedAmount === 0 || this.hasFailed) return false;
+    this.isEnding = false;
+    this.role.isEnded = this.hasReadEnd = this.isLingering = true;
+    return true;
+  }
+
   /** Rule 3: `handleCleanup` once, when it is out of the map and closed, and then nothing. */
   close(): void {
     if (this.closed) return;
+    this.#sendHeld();
     this.isMember = false;
     this.closed = true;
     this.connected = this.isConnecting = this.isClogged = false;

@@ -212,7 +212,7 @@ export class Model extends Stage<Actor> {
       else this.tell(actor, 'read', String(actor.receive(actor.role.readBytes)));
     }
     if (bits.out && isUp() && actor.writable) {
-      if (!actor.isClogged) this.tell(actor, 'write');
+      if (!actor.isClogged && !actor.isLingering) this.tell(actor, 'write');
       if (actor.role.cast.isBuffered) actor.flush();
       this.#endIfSent(actor);
     }
@@ -306,7 +306,7 @@ export class Model extends Stage<Actor> {
   #finish(actor: Actor, error = ''): void {
     actor.isEnding = true;
     if (!actor.isLingering) this.tell(actor, 'close', error);
-    actor.close();
+    if (error !== '' || !actor.linger()) actor.close();
   }
 
   #settleConnect(actor: Actor, error: string | undefined): void {

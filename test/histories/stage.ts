@@ -126,7 +126,7 @@ const acts = {
     },
   },
   shut: {
-    can: (it) => it.connected && canSend(it) && it.bufferedAmount === 0,
+    can: (it) => it.connected && canSend(it) && !it.isClogged,
     go: (it) => {
       it.role.isShut = true;
       it.shut();

@@ -1,0 +1,173 @@
+/** What is sent last arrives, and what is sent first comes first, within a callback or outside. */
+import { constants, type Socket, SystemError } from '../../lib';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { POLLIN } from '../../lib/select';
+import { receiveText, sendText, streams, untilReady } from '../support/streams';
+import { turnUntil } from '../support/turns';
+
+const LARGE = 5 << 20;
+
+onEveryMap('last words', (map) => {
+  /** Takes in all that comes until the stream ends. */
+  function untilEnd(theirs: Socket): { text: string; ending: string } {
+    let text = '';
+    let ending = '';
+    const isOver = (): boolean => {
+      try {
+        for (let more; (more = receiveText(theirs)) !== undefined; text += more) {
+          if (more === '') ending = 'end';
+          if (more === '') return true;
+        }
+      } catch (error) {
+        ending = error instanceof SystemError ? error.code : String(error);
+      }
+      return ending !== '';
+    };
+    turnUntil(map(), isOver, 'the end of what is sent');
+    return { text, ending };
+  }
+
+  describe.each(streams)('%s', (_name, pair) => {
+    /** Acts within a callback, and outside of any. */
+    const contexts = [
+      ['in a callback', (handler: Acting, act: () => void) => (handler.on.read = act)],
+      ['outside of callbacks', (_handler: Acting, act: () => void) => act()],
+    ] as const;
+
+    describe.each(contexts)('%s', (_context, when) => {
+      function made(act: (handler: Acting) => void): { handler: Acting; theirs: Socket } {
+        const [ours, theirs] = pair();
+        const handler = new Acting(map(), ours);
+        sendText(theirs, 'go');
+        untilReady(ours, POLLIN);
+        when(handler, () => {
+          delete handler.on.read;
+          act(handler);
+        });
+        return { handler, theirs };
+      }
+
+      test('rule 14: sendAll, then shutdown: the peer gets it, and the handler goes on', () => {
+        const { handler, theirs } = made((it) => {
+          it.sendAll('farewell');
+          it.shutdown(constants.SHUT_WR);
+        });
+        expect(untilEnd(theirs)).toEqual({ text: 'farewell', ending: 'end' });
+        sendText(theirs, ', but I go on');
+        turnUntil(map(), () => handler.received.endsWith('go on'), 'what the peer sends on');
+        theirs.close();
+        turnUntil(map(), () => handler.closed, 'the end');
+        expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+      });
+
+      test('rule 14: shutdown waits for what the socket does not take at once', () => {
+        const { handler, theirs } = made((it) => {
+          it.sendAll(Buffer.alloc(LARGE, 'x'));
+          it.shutdown(constants.SHUT_WR);
+          expect(() => it.sendAll('more')).toThrow(/shut down/);
+          expect(() => it.send('more')).toThrow(/EPIPE/);
+        });
+        const { text, ending } = untilEnd(theirs);
+        expect([text.length, ending]).toEqual([LARGE, 'end']);
+        expect(handler.events.filter((event) => event.startsWith('error'))).toEqual([]);
+        theirs.close();
+        turnUntil(map(), () => handler.closed, 'the end');
+        expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+      });
+
+      test('send comes after what sendAll has accepted before it', () => {
+        const sent: number[] = [];
+        const { handler, theirs } = made((it) => {
+          it.sendAll('A');
+          sent.push(it.send('B'));
+        });
+        turnUntil(map(), () => sent.length > 0, 'the callback');
+        handler.end();
+        expect(untilEnd(theirs).text).toBe('AB');
+        expect(sent).toEqual([1]);
+        theirs.close();
+      });
+
+      test('send takes nothing while what sendAll has accepted waits', () => {
+        const sent: number[] = [];
+        const { handler, theirs } = made((it) => {
+          it.sendAll(Buffer.alloc(LARGE, 'x'));
+          sent.push(it.send('B'));
+          expect(() => it.send(7 as never)).toThrow(TypeError);
+        });
+        turnUntil(map(), () => sent.length > 0, 'the callback');
+        handler.end('C');
+        const { text } = untilEnd(theirs);
+        expect([sent, text.length, text.slice(-2)]).toEqual([[0], LARGE + 1, 'xC']);
+        theirs.close();
+      });
+
+      test('sendAll, then close: what the socket takes at once has left', () => {
+        const { handler, theirs } = made((it) => {
+          // Closing with bytes unread would reset.
+          it.read(100);
+          it.sendAll('farewell');
+          it.close();
+        });
+        turnUntil(map(), () => handler.closed, 'close');
+        expect(untilEnd(theirs)).toEqual({ text: 'farewell', ending: 'end' });
+        theirs.close();
+      });
+    });
+
+    test('sendAll, and the map is closed in the same callback: it has left', () => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.read = () => {
+        handler.sendAll('farewell');
+        map().close();
+      };
+      sendText(theirs, 'go');
+      map().poll(1);
+      expect(receiveText(theirs)).toBe('farewell');
+      theirs.close();
+    });
+
+    test.each([
+      ['a little', 5],
+      ['much', LARGE],
+    ])('rule 14: %s that handleClose sends reaches a peer that reads on', (_amount, length) => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.close = () => void handler.sendAll(Buffer.alloc(length, 'x'));
+      sendText(theirs, 'request');
+      theirs.shutdown(constants.SHUT_WR);
+      const { text, ending } = untilEnd(theirs);
+      expect([text.length, ending]).toEqual([length, 'end']);
+      turnUntil(map(), () => handler.closed, 'cleanup');
+      expect(handler.events).toEqual(['read request', 'close', 'cleanup']);
+      theirs.close();
+    });
+
+    test('rule 14: so does what it ends with, and nothing can be sent after it', () => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.close = () => {
+        handler.end('reply');
+        handler.sendAll('too late');
+      };
+      theirs.shutdown(constants.SHUT_WR);
+      expect(untilEnd(theirs)).toEqual({ text: 'reply', ending: 'end' });
+      expect(handler.events).toEqual(['close', expect.stringMatching(/^error/), 'cleanup']);
+      theirs.close();
+    });
+
+    test('rule 3: one that lingers for what handleClose has sent ends with its peer', () => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.close = () => void handler.sendAll(Buffer.alloc(LARGE, 'x'));
+      theirs.shutdown(constants.SHUT_WR);
+      turnUntil(map(), () => handler.count('close') > 0, 'handleClose');
+      expect(handler.closed).toBe(false);
+      theirs.close();
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['close', 'cleanup']);
+    });
+  });
+});
