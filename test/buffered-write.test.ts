@@ -35,7 +35,7 @@ function messagesAt(socket: Socket): string[] {
   }
 }
 
-onEveryMap('sendAll', (map, testOnSystem) => {
+onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
   testOnSystem('sends at once where no callback runs', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
@@ -94,7 +94,7 @@ onEveryMap('sendAll', (map, testOnSystem) => {
     theirs.close();
   });
 
-  test('what a callback sent leaves although it throws', () => {
+  testWithoutFaults('what a callback sent leaves although it throws', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.on.read = () => {
@@ -107,7 +107,7 @@ onEveryMap('sendAll', (map, testOnSystem) => {
     theirs.close();
   });
 
-  test('copies what it has to keep', () => {
+  testWithoutFaults('copies what it has to keep', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.on.read = () => {
@@ -156,7 +156,7 @@ onEveryMap('sendAll', (map, testOnSystem) => {
     theirs.close();
   });
 
-  test('before connect it waits, and leaves with the connection', () => {
+  testWithoutFaults('before connect it waits, and leaves with the connection', () => {
     const listener = tcpListener();
     const handler = new Recorder(map());
     handler.highWaterMark = 10;
@@ -220,7 +220,7 @@ onEveryMap('high-water mark', (map) => {
   });
 });
 
-onEveryMap('end', (map) => {
+onEveryMap('end', (map, { testWithoutFaults }) => {
   test.each(streams)('sends all, last words included, then closes (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
@@ -235,7 +235,7 @@ onEveryMap('end', (map) => {
     expect(handler.events.filter((event) => event !== 'write')).toEqual(['cleanup']);
   });
 
-  test.each(streams)(
+  testWithoutFaults.each(streams)(
     'throws away what the peer still sends, and resets nothing (%s)',
     (_n, pair) => {
       const [ours, theirs] = pair();
@@ -267,7 +267,7 @@ onEveryMap('end', (map) => {
     expect(handler.count('cleanup')).toBe(1);
   });
 
-  test('before connect has succeeded it waits for that', () => {
+  testWithoutFaults('before connect has succeeded it waits for that', () => {
     const listener = tcpListener();
     const handler = new Recorder(map());
     handler.connect(listener.getsockname());

@@ -25,7 +25,7 @@ class Acceptor extends AcceptHandler {
   }
 }
 
-onEveryMap('most connections at once', (map) => {
+onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
   let clients: Socket[];
   let acceptor: Acceptor;
   beforeEach(() => {
@@ -99,7 +99,7 @@ onEveryMap('most connections at once', (map) => {
     },
   };
 
-  test.each(Object.entries(endings))('accepting goes on when %s', (_name, end) => {
+  testWithoutFaults.each(Object.entries(endings))('accepting goes on when %s', (_name, end) => {
     acceptor.maxConnections = 1;
     connect(3);
     for (let count = 1; count <= 3; count++) {
@@ -130,42 +130,45 @@ onEveryMap('most connections at once', (map) => {
     turnUntilAccepted(2);
   });
 
-  test('while run() runs, all are served in the end, and never too many at once', async () => {
-    let open = 0;
-    let most = 0;
-    class Once extends BufferedWriteHandler {
-      constructor(socketMap: SocketMap, socket?: Socket) {
-        super(socketMap, socket);
-        most = Math.max(most, ++open);
-        this.setReadable(true);
+  testWithoutFaults(
+    'while run() runs, all are served in the end, and never too many at once',
+    async () => {
+      let open = 0;
+      let most = 0;
+      class Once extends BufferedWriteHandler {
+        constructor(socketMap: SocketMap, socket?: Socket) {
+          super(socketMap, socket);
+          most = Math.max(most, ++open);
+          this.setReadable(true);
+        }
+        override handleRead(): void {
+          this.end(this.read(10));
+        }
+        override handleCleanup(): void {
+          open--;
+        }
       }
-      override handleRead(): void {
-        this.end(this.read(10));
+      const server = listening(new Server(map(), Once));
+      server.maxConnections = 2;
+      const answers: string[] = [];
+      class Client extends BufferedWriteHandler {
+        override handleConnect(): void {
+          this.setReadable(true);
+          this.sendAll('hello');
+        }
+        override handleRead(): void {
+          answers.push(this.read(10).toString());
+        }
       }
-      override handleCleanup(): void {
-        open--;
-      }
-    }
-    const server = listening(new Server(map(), Once));
-    server.maxConnections = 2;
-    const answers: string[] = [];
-    class Client extends BufferedWriteHandler {
-      override handleConnect(): void {
-        this.setReadable(true);
-        this.sendAll('hello');
-      }
-      override handleRead(): void {
-        answers.push(this.read(10).toString());
-      }
-    }
-    const running = map().run();
-    for (let i = 0; i < 20; i++) new Client(map()).connect(server.socket.getsockname());
-    await until(() => answers.length === 20, 'all the answers');
-    expect(answers).toEqual(Array(20).fill('hello'));
-    expect(most).toBe(2);
-    map().close();
-    await running;
-  });
+      const running = map().run();
+      for (let i = 0; i < 20; i++) new Client(map()).connect(server.socket.getsockname());
+      await until(() => answers.length === 20, 'all the answers');
+      expect(answers).toEqual(Array(20).fill('hello'));
+      expect(most).toBe(2);
+      map().close();
+      await running;
+    },
+  );
 
   test('raised while it rests, the limit is heeded at once', () => {
     acceptor.maxConnections = 1;
@@ -250,7 +253,7 @@ onEveryMap('most connections at once', (map) => {
     for (const socket of small.accepted) socket.close();
   });
 
-  test('a turn accepts acceptsPerTurn at most', () => {
+  testWithoutFaults('a turn accepts acceptsPerTurn at most', () => {
     acceptor.acceptsPerTurn = 5;
     connect(60);
     while (acceptor.accepted.length < 60) {

@@ -5,7 +5,7 @@ import { type Socket } from '../../lib';
 import { candidates, EpollSocketMap } from '../../lib/maps';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { socketpair } from '../support/streams';
+import { sendText, socketpair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
 onEveryMap('behind its back', (map) => {
@@ -20,7 +20,7 @@ onEveryMap('behind its back', (map) => {
     const at = kept.findIndex((socket) => socket.fileno() === fd);
     const [next, peer] = [kept[at]!, kept[at ^ 1]!];
     const after = new Recorder(map(), next);
-    peer.send(Buffer.from('hello'));
+    sendText(peer, 'hello');
     turnUntil(map(), () => after.received === 'hello', 'what the next one is sent');
     expectQuiet(map());
     expect(before.count('cleanup')).toBe(1);

@@ -3,6 +3,7 @@ import { Notifier, type Socket, type SocketMap } from '../../lib';
 import { dispatch } from '../../lib/loop/dispatch';
 import { POLLERR, POLLHUP, POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
+import { isFaulty } from '../support/kernels';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { reset, sendText, socketpair, streams, tcpPair, untilReady } from '../support/streams';
@@ -28,6 +29,7 @@ const endings: readonly (readonly [string, Ending])[] = [
       pair: () => {
         const [ours, theirs] = socketpair();
         sendText(ours, 'never read');
+        untilReady(theirs, POLLIN);
         return [ours, theirs];
       },
       leave: (peer) => peer.close(),
@@ -45,7 +47,7 @@ function afterLastWords(map: SocketMap, { pair, leave }: Ending): Recorder {
   return new Recorder(map, ours);
 }
 
-onEveryMap('end of stream', (map) => {
+onEveryMap('end of stream', (map, { testWithoutFaults }) => {
   test.each(streams)('rule 1: a bare end is no reason for handleRead (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
@@ -73,25 +75,31 @@ onEveryMap('end of stream', (map) => {
     expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
   });
 
-  test.each(streams)('rule 1: handleRead is called while bytes are left (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new Recorder(map(), ours);
-    handler.readBytes = 2;
-    sendText(theirs, 'abcde');
-    turnUntil(map(), () => handler.received === 'abcde', 'all bytes');
-    expectQuiet(map());
-    expect(handler.events).toEqual(['read ab', 'read cd', 'read e']);
-  });
+  testWithoutFaults.each(streams)(
+    'rule 1: handleRead is called while bytes are left (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      handler.readBytes = 2;
+      sendText(theirs, 'abcde');
+      turnUntil(map(), () => handler.received === 'abcde', 'all bytes');
+      expectQuiet(map());
+      expect(handler.events).toEqual(['read ab', 'read cd', 'read e']);
+    },
+  );
 
-  test('rule 1: handleRead is called again and again for bytes that nobody reads', () => {
-    const [ours, theirs] = socketpair();
-    const handler = new Recorder(map(), ours);
-    handler.readBytes = 0;
-    sendText(theirs, 'x');
-    map().poll(1);
-    map().poll(1);
-    expect(handler.events).toEqual(['read ', 'read ']);
-  });
+  testWithoutFaults(
+    'rule 1: handleRead is called again and again for bytes that nobody reads',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Recorder(map(), ours);
+      handler.readBytes = 0;
+      sendText(theirs, 'x');
+      map().poll(1);
+      map().poll(1);
+      expect(handler.events).toEqual(['read ', 'read ']);
+    },
+  );
 
   describe.each(endings)('before %s', (_name, ending) => {
     test('rule 2: all bytes can be read before handleClose', () => {
@@ -104,7 +112,8 @@ onEveryMap('end of stream', (map) => {
       const handler = afterLastWords(map(), ending);
       handler.readBytes = 1;
       turnUntil(map(), () => handler.closed, 'the end');
-      const reads = Array.from('last words', (letter) => `read ${letter}`);
+      const letters = Array.from('last words', (letter) => `read ${letter}`);
+      const reads = isFaulty() ? ['read last words'] : letters;
       expect(handler.events).toEqual([...reads, ending.told, 'cleanup']);
     });
 
@@ -122,10 +131,10 @@ onEveryMap('end of stream', (map) => {
       const handler = afterLastWords(map(), ending);
       handler.setReadable(false);
       expectQuiet(map());
-      expect(handler.read(5).toString()).toBe('last ');
+      expect(handler.take(5)).toBe('last ');
       expectQuiet(map());
       expect(handler.events).toEqual([]);
-      expect(handler.read(5).toString()).toBe('words');
+      expect(handler.take(5)).toBe('words');
       turnUntil(map(), () => handler.closed, 'the end');
       expect(handler.events).toEqual([ending.told, 'cleanup']);
     });

@@ -36,7 +36,7 @@ function unforgiving(map: SocketMap, message: string): Unforgiving {
   return handler;
 }
 
-onEveryMap('errors', (map, testOnSystem) => {
+onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   afterEach(() => closeKept(map()));
 
   describe.each(callbackNames)('in the callback %s', (name) => {
@@ -104,21 +104,24 @@ onEveryMap('errors', (map, testOnSystem) => {
     expect(handler.events).toEqual(['read x', 'error a text']);
   });
 
-  test('rule 9: what handleError throws comes out of poll, and nobody loses an event', () => {
-    const before = readyHandler(map());
-    unforgiving(map(), 'unforgiven');
-    const after = readyHandler(map());
-    let isCalled = false;
-    map().callSynchronized(() => (isCalled = true));
-    expect(() => map().poll(1)).toThrow('unforgiven');
-    expect(before.events).toEqual(['read x']);
-    expect(after.events).toEqual(['read x']);
-    expect(isCalled).toBe(true);
-    // The map goes on.
-    expect(map().poll(0)).toBe(0);
-  });
+  testWithoutFaults(
+    'rule 9: what handleError throws comes out of poll, and nobody loses an event',
+    () => {
+      const before = readyHandler(map());
+      unforgiving(map(), 'unforgiven');
+      const after = readyHandler(map());
+      let isCalled = false;
+      map().callSynchronized(() => (isCalled = true));
+      expect(() => map().poll(1)).toThrow('unforgiven');
+      expect(before.events).toEqual(['read x']);
+      expect(after.events).toEqual(['read x']);
+      expect(isCalled).toBe(true);
+      // The map goes on.
+      expect(map().poll(0)).toBe(0);
+    },
+  );
 
-  test('rule 9: several such errors of one turn come out together', () => {
+  testWithoutFaults('rule 9: several such errors of one turn come out together', () => {
     unforgiving(map(), 'one');
     const between = readyHandler(map());
     unforgiving(map(), 'two');
@@ -134,7 +137,7 @@ onEveryMap('errors', (map, testOnSystem) => {
     expect(between.events).toEqual(['read x']);
   });
 
-  test('rule 9: what handleError throws comes out of runSync', () => {
+  testWithoutFaults('rule 9: what handleError throws comes out of runSync', () => {
     const other = readyHandler(map());
     unforgiving(map(), 'unforgiven');
     expect(() => map().runSync()).toThrow('unforgiven');
@@ -142,26 +145,32 @@ onEveryMap('errors', (map, testOnSystem) => {
     expect(map().closed).toBe(false);
   });
 
-  test('rule 9: what handleError throws rejects run(), which can be called again', async () => {
-    const other = readyHandler(map());
-    unforgiving(map(), 'unforgiven');
-    await expect(map().run()).rejects.toThrow('unforgiven');
-    expect(other.events).toEqual(['read x']);
-    const next = readyHandler(map());
-    next.on.read = () => map().close();
-    await map().run();
-    expect(next.events).toEqual(['read x', 'cleanup']);
-  });
+  testWithoutFaults(
+    'rule 9: what handleError throws rejects run(), which can be called again',
+    async () => {
+      const other = readyHandler(map());
+      unforgiving(map(), 'unforgiven');
+      await expect(map().run()).rejects.toThrow('unforgiven');
+      expect(other.events).toEqual(['read x']);
+      const next = readyHandler(map());
+      next.on.read = () => map().close();
+      await map().run();
+      expect(next.events).toEqual(['read x', 'cleanup']);
+    },
+  );
 
-  test('rule 9: what handleError throws of a rejected promise comes out of the next poll', async () => {
-    const handler = unforgiving(map(), '');
-    handler.on.read = () => Promise.reject(new Error('late'));
-    map().poll(1);
-    await until(() => handler.count('error late') === 1, 'the error');
-    expect(() => map().poll(1)).toThrow('late');
-  });
+  testWithoutFaults(
+    'rule 9: what handleError throws of a rejected promise comes out of the next poll',
+    async () => {
+      const handler = unforgiving(map(), '');
+      handler.on.read = () => Promise.reject(new Error('late'));
+      map().poll(1);
+      await until(() => handler.count('error late') === 1, 'the error');
+      expect(() => map().poll(1)).toThrow('late');
+    },
+  );
 
-  test('rule 9: a promise that rejects while the map runs rejects run()', async () => {
+  testWithoutFaults('rule 9: a promise that rejects while the map runs rejects run()', async () => {
     const handler = unforgiving(map(), '');
     handler.on.read = async () => {
       await new Promise((resolve) => setTimeout(resolve, 1));

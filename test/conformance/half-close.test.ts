@@ -6,7 +6,7 @@ import { BufferedWriteHandler } from '../../lib/protocols';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
-import { streams, tcpListener, tcpPair } from '../support/streams';
+import { sendText, streams, tcpListener, tcpPair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
 const BIG = '0123456789abcdef'.repeat(256 * 1024);
@@ -19,12 +19,12 @@ class HalfOpen extends Acting {
 function askAndEnd(map: SocketMap, socket: Socket, request = ''): Recorder {
   const client = new Recorder(map, socket);
   client.readBytes = 16 * 1024;
-  if (request !== '') client.sendAll(request);
+  sendText(socket, request);
   client.shutdown(constants.SHUT_WR);
   return client;
 }
 
-onEveryMap('half-close', (map, testOnSystem) => {
+onEveryMap('half-close', (map, { testOnSystem }) => {
   test.each(streams)('rule 14: a peer gets all that sendAll accepted (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
@@ -32,7 +32,7 @@ onEveryMap('half-close', (map, testOnSystem) => {
     const client = askAndEnd(map(), theirs, 'last words');
     turnUntil(map(), () => handler.closed && client.closed, 'both to end');
     expect(client.received === BIG).toBe(true);
-    expect(handler.count('read last words')).toBe(1);
+    expect(handler.received).toBe('last words');
     expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
     expect(client.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
@@ -40,7 +40,10 @@ onEveryMap('half-close', (map, testOnSystem) => {
   test.each(streams)('rule 14: what is sent in handleRead before the end (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Acting(map(), ours);
-    handler.on.read = () => void handler.sendAll(BIG);
+    handler.on.read = () => {
+      delete handler.on.read;
+      handler.sendAll(BIG);
+    };
     const client = askAndEnd(map(), theirs, 'request');
     turnUntil(map(), () => handler.closed && client.closed, 'both to end');
     expect(client.received === BIG).toBe(true);
@@ -87,7 +90,8 @@ onEveryMap('half-close', (map, testOnSystem) => {
     handler.end('and goodbye');
     turnUntil(map(), () => handler.closed && client.closed, 'both to end');
     expect(client.received).toBe('answer and goodbye');
-    expect(handler.events).toEqual(['read request', 'end', 'cleanup']);
+    const told = handler.events.filter((event) => event !== 'write');
+    expect(told).toEqual(['read request', 'end', 'cleanup']);
   });
 
   test('rule 14: allowHalfOpen: handleEnd once, then close()', () => {

@@ -21,7 +21,7 @@ class Timed extends Recorder {
   }
 }
 
-onEveryMap('idle time-outs', (map) => {
+onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   const peers: Socket[] = [];
   afterEach(() => {
     for (const socket of peers.splice(0)) socket.close();
@@ -114,7 +114,7 @@ onEveryMap('idle time-outs', (map) => {
     },
   };
 
-  test.each(Object.entries(activities))('%s: counted from then', (_name, act) => {
+  testWithoutFaults.each(Object.entries(activities))('%s: counted from then', (_name, act) => {
     const [handler, peer] = pair();
     // Long enough for a count from the start to be seen.
     arm([handler], 0.2, () => turnFor(0.02));
@@ -124,7 +124,7 @@ onEveryMap('idle time-outs', (map) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(200);
   });
 
-  test('activity outside of a turn counts from when it was', () => {
+  testWithoutFaults('activity outside of a turn counts from when it was', () => {
     const [handler] = pair();
     arm([handler], 0.05);
     // The thread does not turn meanwhile, and the timer is overdue when it does.
@@ -332,7 +332,7 @@ onEveryMap('idle time-outs', (map) => {
     expect(handler.count('timeout')).toBe(1);
   });
 
-  test('once ended and all sent, a handler lingers on its own time', () => {
+  testWithoutFaults('once ended and all sent, a handler lingers on its own time', () => {
     const [handler, peer] = pair();
     handler.idleTimeout = 0.02;
     handler.end('bye');
@@ -406,7 +406,7 @@ onEveryMap('idle time-outs', (map) => {
     expect(kernel().monotonicMs() - startMs).toBeGreaterThanOrEqual(50);
   });
 
-  test('lines of a handler that times out are whole until then', () => {
+  testWithoutFaults('lines of a handler that times out are whole until then', () => {
     const lines: string[] = [];
     const [ours, theirs] = socketpair();
     peers.push(theirs);

@@ -30,7 +30,7 @@ const endings: readonly (readonly [string, (handler: Acting, peer: Socket) => vo
   ['the map is closed', (handler) => handler.socketMap.close(), ['cleanup']],
 ];
 
-onEveryMap('life of a handler', (map) => {
+onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
   describe.each(endings)('when %s', (_name, finish, told) => {
     function ended(prepare?: (handler: Acting) => void): Acting {
       const [ours, theirs] = tcpPair();
@@ -124,7 +124,7 @@ onEveryMap('life of a handler', (map) => {
     expect(handler.events).toEqual([expect.stringMatching(/^close E(CONNRESET|PIPE)$/), 'cleanup']);
   });
 
-  test('rule 3: connect, then reads and writes, then close, then cleanup', () => {
+  testWithoutFaults('rule 3: connect, then reads and writes, then close, then cleanup', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.setWritable(true);

@@ -7,10 +7,10 @@ import { millisecondsOf } from '../support/kernels';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { linesOf, scriptOn } from '../support/scripts';
-import { socketpair } from '../support/streams';
+import { sendText, socketpair } from '../support/streams';
 import { turnUntil } from '../support/turns';
 
-onEveryMap('waits', (map, testOnSystem) => {
+onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
   test.each([0.0001, 0.001, 0.0015, 0.0123, 0.05])(
     'rule 10: a wait of %f seconds is never short',
     (seconds) => {
@@ -52,32 +52,35 @@ onEveryMap('waits', (map, testOnSystem) => {
     expect(await linesOf(program)).toEqual(['waiting', 'waited', '0 in full']);
   });
 
-  test('rule 10: bytes that a paused handler leaves unread do not shorten a wait', () => {
-    const [left, right] = socketpair();
-    const recorder = new Recorder(map(), left);
-    recorder.setReadable(false);
-    right.send(Buffer.from('a'));
-    expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
-    recorder.setReadable(true);
-    expect(map().poll()).toBe(1);
-    expect(recorder.events).toEqual(['read a']);
-    right.close();
-  });
+  testWithoutFaults(
+    'rule 10: bytes that a paused handler leaves unread do not shorten a wait',
+    () => {
+      const [left, right] = socketpair();
+      const recorder = new Recorder(map(), left);
+      recorder.setReadable(false);
+      sendText(right, 'a');
+      expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
+      recorder.setReadable(true);
+      expect(map().poll()).toBe(1);
+      expect(recorder.events).toEqual(['read a']);
+      right.close();
+    },
+  );
 
-  test('a wait of 0 seconds looks and returns', () => {
+  testWithoutFaults('a wait of 0 seconds looks and returns', () => {
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
-    right.send(Buffer.from('a'));
+    sendText(right, 'a');
     expect(map().poll(0)).toBe(1);
     expect(map().poll(0)).toBe(0);
     expect(recorder.received).toBe('a');
     right.close();
   });
 
-  test('a wait without end is ended by an event', () => {
+  testWithoutFaults('a wait without end is ended by an event', () => {
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
-    right.send(Buffer.from('a'));
+    sendText(right, 'a');
     expect(map().poll()).toBe(1);
     right.close();
     expect(map().poll(Infinity)).toBe(1);
@@ -106,8 +109,8 @@ class Greedy extends IOHandler {
   }
 }
 
-onEveryMap('fairness', (map) => {
-  test('rule 12: a turn gives each ready handler one call of each kind', () => {
+onEveryMap('fairness', (map, { testWithoutFaults }) => {
+  testWithoutFaults('rule 12: a turn gives each ready handler one call of each kind', () => {
     const pairs = Array.from({ length: 3 }, () => socketpair());
     const handlers = pairs.map(([left]) => new Greedy(map(), left));
     for (const [, right] of pairs) right.send(Buffer.alloc(1000));
@@ -118,17 +121,20 @@ onEveryMap('fairness', (map) => {
     for (const [, right] of pairs) right.close();
   });
 
-  test('rules 12 and 16: where a turn has not room for all that is ready, none is left out', () => {
-    const pairs = Array.from({ length: 1500 }, () => socketpair());
-    const handlers = pairs.map(([left]) => new Greedy(map(), left));
-    for (const [, right] of pairs) right.send(Buffer.alloc(100));
-    expect(Math.max(...handlers.map((handler) => handler.fileno()))).toBeGreaterThan(1023);
-    for (let turn = 1; turn <= 8; turn++) map().poll();
-    const reads = handlers.map((handler) => handler.reads);
-    expect(Math.max(...reads)).toBeLessThanOrEqual(8);
-    expect(Math.min(...reads)).toBeGreaterThan(1);
-    for (const [, right] of pairs) right.close();
-  });
+  testWithoutFaults(
+    'rules 12 and 16: where a turn has not room for all that is ready, none is left out',
+    () => {
+      const pairs = Array.from({ length: 1500 }, () => socketpair());
+      const handlers = pairs.map(([left]) => new Greedy(map(), left));
+      for (const [, right] of pairs) right.send(Buffer.alloc(100));
+      expect(Math.max(...handlers.map((handler) => handler.fileno()))).toBeGreaterThan(1023);
+      for (let turn = 1; turn <= 8; turn++) map().poll();
+      const reads = handlers.map((handler) => handler.reads);
+      expect(Math.max(...reads)).toBeLessThanOrEqual(8);
+      expect(Math.min(...reads)).toBeGreaterThan(1);
+      for (const [, right] of pairs) right.close();
+    },
+  );
 });
 
 /** Reads a file, as nobody can with recv. */
@@ -165,7 +171,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     const [left, right] = socketpair();
     expect(left.fileno()).toBeGreaterThan(1023);
     const recorder = new Recorder(map(), left);
-    right.send(Buffer.from('from above'));
+    sendText(right, 'from above');
     turnUntil(map(), () => recorder.received !== '', 'bytes');
     recorder.sendAll('to above');
     expect(right.unread()).toBeGreaterThan(0);
@@ -208,7 +214,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     const recorder = new Recorder(map(), left);
     let hasRun = false;
     map().callIn(0.005, () => (hasRun = true));
-    right.send(Buffer.from('a'));
+    sendText(right, 'a');
     expect(map().poll()).toBe(2);
     turnUntil(map(), () => hasRun, 'a timer');
     expect(recorder.received).toBe('a');

@@ -5,10 +5,10 @@ import { kernel, millisecondsOf } from '../support/kernels';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { linesOf, scriptOn } from '../support/scripts';
-import { socketpair } from '../support/streams';
+import { sendText, socketpair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
-onEveryMap('timers', (map) => {
+onEveryMap('timers', (map, { testWithoutFaults }) => {
   test('rule 11: timers run in the order of their deadlines, never early', () => {
     const delays = [0.03, 0.0001, 0.0101, 0, 0.0042, 0.02, 0.001, 0.0007];
     const ran: { earliest: number; latest: number; at: number }[] = [];
@@ -42,40 +42,46 @@ onEveryMap('timers', (map) => {
     expect(ran).toEqual(Array.from({ length: 100 }, (_, i) => i));
   });
 
-  test('rule 11: a timer that re-arms at 0 runs once a turn, and starves no I/O', () => {
-    const [left, right] = socketpair();
-    const recorder = new Recorder(map(), left);
-    recorder.readBytes = 1;
-    right.send(Buffer.from('abcde'));
-    let runs = 0;
-    const rearm = (): void => {
-      runs++;
+  testWithoutFaults(
+    'rule 11: a timer that re-arms at 0 runs once a turn, and starves no I/O',
+    () => {
+      const [left, right] = socketpair();
+      const recorder = new Recorder(map(), left);
+      recorder.readBytes = 1;
+      sendText(right, 'abcde');
+      let runs = 0;
+      const rearm = (): void => {
+        runs++;
+        map().callIn(0, rearm);
+      };
       map().callIn(0, rearm);
-    };
-    map().callIn(0, rearm);
-    for (let turn = 1; turn <= 5; turn++) {
-      map().poll();
-      expect(runs).toBe(turn);
-      expect(recorder.received).toBe('abcde'.slice(0, turn));
-    }
-    right.close();
-  });
+      for (let turn = 1; turn <= 5; turn++) {
+        map().poll();
+        expect(runs).toBe(turn);
+        expect(recorder.received).toBe('abcde'.slice(0, turn));
+      }
+      right.close();
+    },
+  );
 
-  test('rule 11: in run(), a timer that re-arms at 0 starves neither I/O nor Node', async () => {
-    const echoing = saturate(map());
-    let runs = 0;
-    const rearm = (): void => {
-      runs++;
-      map().callIn(0, rearm);
-    };
-    rearm();
-    const running = map().run();
-    await until(() => runs > 1000 && echoing.count > 1000, 'timers and messages');
-    map().close();
-    await running;
-  });
+  testWithoutFaults(
+    'rule 11: in run(), a timer that re-arms at 0 starves neither I/O nor Node',
+    async () => {
+      const echoing = saturate(map());
+      let runs = 0;
+      const rearm = (): void => {
+        runs++;
+        map().callIn(0, rearm);
+      };
+      rearm();
+      const running = map().run();
+      await until(() => runs > 1000 && echoing.count > 1000, 'timers and messages');
+      map().close();
+      await running;
+    },
+  );
 
-  test('rule 11: a cancelled timer never runs, whoever cancels it', () => {
+  testWithoutFaults('rule 11: a cancelled timer never runs, whoever cancels it', () => {
     const ran: string[] = [];
     const second = map().callIn(3600, () => ran.push('second'));
     const fromCall = map().callIn(3600, () => ran.push('from a call'));
@@ -86,7 +92,7 @@ onEveryMap('timers', (map) => {
       recorder.read(1);
       ofRead.cancel();
     };
-    right.send(Buffer.from('a'));
+    sendText(right, 'a');
     map().callIn(0, () => {
       second.cancel();
       third.cancel();
@@ -171,7 +177,7 @@ onEveryMap('timers', (map) => {
   });
 });
 
-onEveryMap('callSynchronized and wakeup', (map) => {
+onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
   test('callSynchronized runs in the next turn, in order, and not before', () => {
     const ran: string[] = [];
     map().callSynchronized(() => ran.push('first'));
@@ -194,23 +200,26 @@ onEveryMap('callSynchronized and wakeup', (map) => {
     }
   });
 
-  test('what a handler asks for the next turn does not run in the one under way', () => {
-    const ran: string[] = [];
-    const [left, right] = socketpair();
-    const recorder = new Recorder(map(), left);
-    recorder.handleRead = () => {
-      recorder.read(1);
-      ran.push('read');
-      map().callIn(0, () => ran.push('timer'));
-      map().callSynchronized(() => ran.push('call'));
-    };
-    right.send(Buffer.from('a'));
-    map().poll();
-    expect(ran).toEqual(['read']);
-    turnUntil(map(), () => ran.length === 3, 'a timer and a call');
-    expect(ran).toEqual(['read', 'timer', 'call']);
-    right.close();
-  });
+  testWithoutFaults(
+    'what a handler asks for the next turn does not run in the one under way',
+    () => {
+      const ran: string[] = [];
+      const [left, right] = socketpair();
+      const recorder = new Recorder(map(), left);
+      recorder.handleRead = () => {
+        recorder.read(1);
+        ran.push('read');
+        map().callIn(0, () => ran.push('timer'));
+        map().callSynchronized(() => ran.push('call'));
+      };
+      sendText(right, 'a');
+      map().poll();
+      expect(ran).toEqual(['read']);
+      turnUntil(map(), () => ran.length === 3, 'a timer and a call');
+      expect(ran).toEqual(['read', 'timer', 'call']);
+      right.close();
+    },
+  );
 
   test('what is thrown in one comes out of the turn, and the others are called', () => {
     const ran: string[] = [];

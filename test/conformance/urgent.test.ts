@@ -11,7 +11,7 @@ function sendUrgent(socket: Socket, text: string): void {
   sendText(socket, text, constants.MSG_OOB);
 }
 
-onEveryMap('urgent data', (map) => {
+onEveryMap('urgent data', (map, { testWithoutFaults }) => {
   test('rule 3: handleExcept is called for an urgent byte, which recv can fetch', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
@@ -28,32 +28,38 @@ onEveryMap('urgent data', (map) => {
     theirs.close();
   });
 
-  test('rule 3: of one turn, handleExcept comes before handleRead, which reads the rest', () => {
-    const [ours, theirs] = tcpPair();
-    sendText(theirs, 'usual');
-    sendUrgent(theirs, '!');
-    untilReady(ours, POLLPRI);
-    const handler = new Acting(map(), ours);
-    turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
-    expect(handler.events.slice(0, 2)).toEqual(['except', 'read usual']);
-    theirs.close();
-  });
+  testWithoutFaults(
+    'rule 3: of one turn, handleExcept comes before handleRead, which reads the rest',
+    () => {
+      const [ours, theirs] = tcpPair();
+      sendText(theirs, 'usual');
+      sendUrgent(theirs, '!');
+      untilReady(ours, POLLPRI);
+      const handler = new Acting(map(), ours);
+      turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
+      expect(handler.events.slice(0, 2)).toEqual(['except', 'read usual']);
+      theirs.close();
+    },
+  );
 
-  test('rules 3, 5: urgent data is told anew when some was read and more has come', () => {
-    const [ours, theirs] = tcpPair();
-    const handler = new Acting(map(), ours);
-    sendUrgent(theirs, '1');
-    turnUntil(map(), () => handler.count('except') === 1, 'the first');
-    expectQuiet(map());
-    sendText(theirs, 'between');
-    turnUntil(map(), () => handler.received === 'between', 'the bytes between');
-    expectQuiet(map());
-    sendUrgent(theirs, '2');
-    turnUntil(map(), () => handler.count('except') >= 2, 'the second');
-    expectQuiet(map());
-    expect(handler.count('except')).toBe(2);
-    theirs.close();
-  });
+  testWithoutFaults(
+    'rules 3, 5: urgent data is told anew when some was read and more has come',
+    () => {
+      const [ours, theirs] = tcpPair();
+      const handler = new Acting(map(), ours);
+      sendUrgent(theirs, '1');
+      turnUntil(map(), () => handler.count('except') === 1, 'the first');
+      expectQuiet(map());
+      sendText(theirs, 'between');
+      turnUntil(map(), () => handler.received === 'between', 'the bytes between');
+      expectQuiet(map());
+      sendUrgent(theirs, '2');
+      turnUntil(map(), () => handler.count('except') >= 2, 'the second');
+      expectQuiet(map());
+      expect(handler.count('except')).toBe(2);
+      theirs.close();
+    },
+  );
 
   test('rule 2: an urgent byte and the end: the handler is told of both', () => {
     const [ours, theirs] = tcpPair();
@@ -81,7 +87,7 @@ onEveryMap('urgent data', (map) => {
     expect(handler.events).toEqual(['read usual', 'close', 'cleanup']);
   });
 
-  test('rule 3: with SO_OOBINLINE an urgent byte is read among the others', () => {
+  testWithoutFaults('rule 3: with SO_OOBINLINE an urgent byte is read among the others', () => {
     const [ours, theirs] = tcpPair();
     ours.setsockopt(constants.SOL_SOCKET, constants.SO_OOBINLINE, true);
     const handler = new Recorder(map(), ours);

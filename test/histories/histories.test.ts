@@ -3,11 +3,11 @@ import fc from 'fast-check';
 
 import type { Handler } from '../../lib';
 import { Notifier } from '../../lib';
-import { candidates, EpollSocketMap } from '../../lib/maps';
+import { EpollSocketMap } from '../../lib/maps';
 
 import { check } from './check';
 import { anyHistory } from './generate';
-import type { MapClass } from './life';
+import { type MapClass, mapClasses } from './life';
 
 const HISTORIES = 300;
 const { ASYNCHIA_SEED } = process.env;
@@ -23,7 +23,7 @@ function live(mapClass: MapClass): void {
 }
 
 describe('random histories', () => {
-  test.each(candidates.filter(({ available }) => available).map((each) => [each.backend, each]))(
+  test.each(mapClasses.map((each) => [each.backend, each] as const))(
     '%s does what the model says (ASYNCHIA_SEED=… lives the same again)',
     (_name, mapClass) => live(mapClass),
   );

@@ -2,7 +2,10 @@
 import { constants, type Socket, type SocketMap } from '../../lib';
 import { registry } from '../../lib/handlers/handler-state';
 import type { BaseSocketMap } from '../../lib/loop/socket-map';
+import { candidates } from '../../lib/maps';
 import { POLLHUP, POLLOUT } from '../../lib/select';
+import { SimSocketMap } from '../../lib/testing';
+import { useKernel } from '../support/kernels';
 import {
   createSocket,
   deadAddress,
@@ -20,6 +23,19 @@ type Living = Stream | Listener;
 
 /** A class of maps: those of the library, or a test's own. */
 export type MapClass = (new () => BaseSocketMap) & { readonly backend: string };
+
+/** Reports what is ready in orders that no real map comes to; with its own seed, the same again. */
+class AnyOrder extends SimSocketMap {
+  constructor() {
+    super({ seed: 1, faults: { reordering: 0.5 } });
+  }
+}
+
+/** Every map that histories are lived on. */
+export const mapClasses: readonly MapClass[] = [
+  ...candidates.filter(({ available }) => available),
+  AnyOrder,
+];
 
 export class Life extends Stage<Living> {
   readonly allSeen: Seen = { turns: [], rounds: [], closing: [] };
@@ -131,6 +147,7 @@ export class Life extends Stage<Living> {
   }
 
   override play(history: Parameters<Stage<Living>['play']>[0]): this {
+    useKernel(this.map[registry].kernel);
     try {
       return super.play(history);
     } catch (error) {
@@ -143,6 +160,7 @@ export class Life extends Stage<Living> {
         const open = 'wires' in player ? [player.wires] : player.backlog;
         for (const { raw } of open) if (raw?.closed === false) reset(raw);
       }
+      useKernel();
     }
   }
 }

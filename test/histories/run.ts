@@ -3,15 +3,13 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import fc from 'fast-check';
 
 import { makeProgress } from '../../bench/progress';
-import { candidates } from '../../lib/maps';
 
 import { check } from './check';
 import { anyHistory } from './generate';
+import { mapClasses } from './life';
 
 /** So many histories come of one seed, and the next of the next: any failure is soon lived again. */
 const PER_SEED = 100;
-
-const available = candidates.filter((candidate) => candidate.available);
 
 interface Options {
   readonly count: number;
@@ -25,7 +23,7 @@ function whole(text: string): number {
 }
 
 function run({ count, seed, map }: Options): boolean {
-  const maps = available.filter(({ backend }) => (map ?? backend) === backend);
+  const maps = mapClasses.filter(({ backend }) => (map ?? backend) === backend);
   const names = maps.map(({ backend }) => backend).join(', ');
   const progress = makeProgress();
   const began = performance.now();
@@ -61,7 +59,7 @@ const command = new Command('histories')
   .option('--count <n>', 'how many histories', whole, 1000)
   .option('--seed <n>', 'the first seed; another each time where it is left out', whole)
   .addOption(
-    new Option('--map <name>', 'one map alone').choices(available.map(({ backend }) => backend)),
+    new Option('--map <name>', 'one map alone').choices(mapClasses.map(({ backend }) => backend)),
   )
   .parse();
 const { seed = Math.floor(Math.random() * 1e8), ...others } = command.opts<Partial<Options>>();

@@ -26,8 +26,7 @@ export class Acting extends Recorder {
   readonly on: Partial<Record<CallbackName | 'error', () => Handled>> = {};
 
   override handleRead(): Handled {
-    super.handleRead();
-    return this.on.read?.();
+    if (this.recordRead()) return this.on.read?.();
   }
 
   override handleWrite(): Handled {

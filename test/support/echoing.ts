@@ -1,8 +1,9 @@
 /** Two handlers that never stop sending each other a byte: a loop with no idle moment. */
-import { IOHandler, Socket, type SocketMap } from '../../lib';
+import { Socket, type SocketMap } from '../../lib';
 import { registry } from '../../lib/handlers/handler-state';
+import { BufferedWriteHandler } from '../../lib/protocols';
 
-export class Echoing extends IOHandler {
+export class Echoing extends BufferedWriteHandler {
   /** How many messages came. */
   count = 0;
 
@@ -13,7 +14,7 @@ export class Echoing extends IOHandler {
 
   override handleRead(): void {
     this.count++;
-    this.send(this.read(16));
+    this.sendAll(this.read(16));
   }
 }
 
@@ -21,6 +22,6 @@ export class Echoing extends IOHandler {
 export function saturate(map: SocketMap): Echoing {
   const [left, right] = Socket.pairOn(map[registry].kernel);
   const echoing = new Echoing(map, left);
-  new Echoing(map, right).send('x');
+  new Echoing(map, right).sendAll('x');
   return echoing;
 }

@@ -3,10 +3,17 @@ import { binding } from '../../lib/binding';
 import type { Kernel } from '../../lib/kernel';
 
 let current: Kernel = binding;
+let isCurrentFaulty = false;
 
 /** From now on, until it is called with nothing. */
-export function useKernel(kernel: Kernel = binding): void {
+export function useKernel(kernel: Kernel = binding, isFaulty = false): void {
   current = kernel;
+  isCurrentFaulty = isFaulty;
+}
+
+/** Whether it takes and gives less than it could, later, and in another order. */
+export function isFaulty(): boolean {
+  return isCurrentFaulty;
 }
 
 export function kernel(): Kernel {

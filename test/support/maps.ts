@@ -2,11 +2,22 @@
 import { candidates, EpollSocketMap } from '../../lib/maps';
 import type { SocketMap } from '../../lib';
 import { registry } from '../../lib/handlers/handler-state';
-import { SimSocketMap } from '../../lib/testing';
+import { harmlessFaults, SimSocketMap } from '../../lib/testing';
 
 import { useKernel } from './kernels';
 
-type Tests = (map: () => SocketMap, testOnSystem: jest.It) => void;
+/** `test`, for what some maps cannot do: there it is left out. */
+interface Exceptions {
+  /** The other side lies outside of a simulation: another process, a peer of Node's, no stream. */
+  readonly testOnSystem: jest.It;
+  /**
+   * It counts calls, bytes of a call, or turns, or looks before it has waited. No rule promises
+   * that where the kernel takes and gives less than it could, later, or in another order.
+   */
+  readonly testWithoutFaults: jest.It;
+}
+
+type Tests = (map: () => SocketMap, exceptions: Exceptions) => void;
 
 /** Being watched changes nothing. */
 class ObservedMap extends EpollSocketMap {
@@ -22,13 +33,31 @@ const ofTheSystem: Maps = [
   [`observed ${ObservedMap.backend}`, ObservedMap],
 ];
 
+const simulated: Maps = [[SimSocketMap.backend, SimSocketMap]];
+
+/** `ASYNCHIA_SEED=…` runs others: that seed, and those after it. */
+const FIRST_SEED = Number(process.env['ASYNCHIA_SEED'] ?? 1);
+const SEEDS = 3;
+
+/** Under every fault but `EMFILE`, for which a test's own bare sockets could not rest. */
+const withFaults: Maps = Array.from({ length: SEEDS }, (_, i) => {
+  const seed = FIRST_SEED + i;
+  return [
+    `${SimSocketMap.backend} with faults (seed ${seed})`,
+    class Faulty extends SimSocketMap {
+      constructor() {
+        super({ seed, faults: { ...harmlessFaults, outOfDescriptors: 0 } });
+      }
+    },
+  ];
+});
+
 /**
- * Describes the same behaviour for every available map, for one that is observed and for the
- * simulated one. `testOnSystem` is for a test whose other side lies outside of a simulation: another
- * process, a peer of Node's, a descriptor that is no stream.
+ * Describes the same behaviour for every available map, for one that is observed, for the simulated
+ * one, and for that under faults.
  */
 export function onEveryMap(behaviour: string, tests: Tests): void {
-  onMaps([...ofTheSystem, [SimSocketMap.backend, SimSocketMap]], behaviour, tests);
+  onMaps([...ofTheSystem, ...simulated, ...withFaults], behaviour, tests);
 }
 
 /** The same, where that goes for all of it. */
@@ -39,14 +68,18 @@ export function onEverySystemMap(behaviour: string, tests: Tests): void {
 function onMaps(maps: Maps, behaviour: string, tests: Tests): void {
   describe.each(maps)(`%s: ${behaviour}`, (_name: string, mapClass: new () => SocketMap) => {
     let map: SocketMap;
+    const isAmong = (maps: Maps): boolean => maps.some(([, each]) => each === mapClass);
     beforeEach(() => {
       map = new mapClass();
-      useKernel(map[registry].kernel);
+      useKernel(map[registry].kernel, isAmong(withFaults));
     });
     afterEach(() => {
       map.close();
       useKernel();
     });
-    tests(() => map, mapClass === SimSocketMap ? test.skip : test);
+    tests(() => map, {
+      testOnSystem: isAmong([...simulated, ...withFaults]) ? test.skip : test,
+      testWithoutFaults: isAmong(withFaults) ? test.skip : test,
+    });
   });
 }

@@ -45,11 +45,17 @@ export function tcpPair(): [Socket, Socket] {
   const client = createSocket();
   client.connect(listener.getsockname());
   untilReady(listener, POLLIN);
-  const accepted = listener.accept();
+  const accepted = insist(() => listener.accept());
   untilReady(client, POLLOUT);
   listener.close();
   if (accepted === undefined) throw new Error('nothing to accept');
   return [client, accepted.socket];
+}
+
+/** Asks once more where a call would block: a simulated kernel may say so idly, but not twice. */
+export function insist<T>(call: () => T): T {
+  const result = call();
+  return result === WOULD_BLOCK || result === undefined ? call() : result;
 }
 
 const unheard = new WeakMap<Kernel, Socket>();
@@ -84,15 +90,18 @@ export function reset(socket: Socket): void {
 
 export function sendText(socket: Socket, text: string, flags = 0): void {
   const bytes = Buffer.from(text, 'latin1');
-  if (socket.send(bytes, 0, bytes.length, flags) !== bytes.length) {
-    throw new Error('the kernel did not take it all');
+  for (let sent = 0; sent < bytes.length;) {
+    const from = sent;
+    const count = insist(() => socket.send(bytes, from, bytes.length - from, flags));
+    if (count === WOULD_BLOCK) throw new Error('the kernel did not take it all');
+    sent += count;
   }
 }
 
 /** What one recv(2) brings: a text, `''` at the end of the stream, undefined where nothing is there. */
 export function receiveText(socket: Socket): string | undefined {
   const buffer = Buffer.alloc(65536);
-  const count = socket.recvInto(buffer);
+  const count = insist(() => socket.recvInto(buffer));
   return count === WOULD_BLOCK ? undefined : buffer.toString('latin1', 0, count);
 }
 
@@ -101,7 +110,7 @@ export function fill(socket: Socket): number {
   const chunk = Buffer.alloc(65536, 'f');
   let total = 0;
   for (;;) {
-    const count = socket.send(chunk);
+    const count = insist(() => socket.send(chunk));
     if (count === WOULD_BLOCK) return total;
     total += count;
   }
