@@ -6,8 +6,16 @@ import path from 'node:path';
 import type { Kernel } from './kernel';
 import type { SocketAddress } from './sockets/address-types';
 
-/** What `recvSlab` and `sendSlab` take, and what they give, in the memory that `useSlab` names. */
+/** Where a slab's `recv` and `send` take their integers from, and put what comes of it. */
 export const Transfer = { fd: 0, offset: 1, length: 2, result: 3, fields: 4 } as const;
+
+/** Calls whose arguments and results stand in shared memory, so that they carry nothing. */
+export interface SlabCalls {
+  /** The memory that is received into and sent from, from now on. */
+  readonly use: (bytes: Uint8Array) => void;
+  readonly recv: () => void;
+  readonly send: () => void;
+}
 
 interface Binding extends Kernel {
   select(read: Int32Array, write: Int32Array, except: Int32Array, timeoutMs: number): number;
@@ -19,9 +27,7 @@ interface Binding extends Kernel {
   readonly constants: Readonly<Record<string, number>>;
   adopt(fd: number): number;
 
-  useSlab(slab: Uint8Array, transfer: Int32Array): void;
-  readonly recvSlab: () => void;
-  readonly sendSlab: () => void;
+  makeSlab(transfer: Int32Array): SlabCalls;
 
   packUnix(path: Buffer): Buffer | undefined;
   unpackAddress(packed: Buffer): SocketAddress;

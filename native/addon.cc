@@ -4,13 +4,8 @@
 namespace asynchia {
 namespace {
 
-void Release(napi_env env, void* data, void* /*hint*/) {
-  auto* environment = static_cast<Environment*>(data);
-  // Node frees what it holds for an addon only if it is told to.
-  for (napi_ref reference : {environment->slab_reference, environment->transfer_reference}) {
-    if (reference != nullptr) napi_delete_reference(env, reference);
-  }
-  delete environment;
+void Release(napi_env /*env*/, void* data, void* /*hint*/) {
+  delete static_cast<Environment*>(data);
 }
 
 napi_value Init(napi_env env, napi_value exports) {
@@ -19,7 +14,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportSelect(env, exports, environment);
   ExportBackends(env, exports, environment);
   ExportSockets(env, exports, environment);
-  ExportTransfers(env, exports, environment);
+  ExportTransfers(env, exports);
   ExportConstants(env, exports);
   ExportAddresses(env, exports);
   ExportResolver(env, exports);

@@ -112,7 +112,22 @@ class Arguments {
 };
 
 // Hangs a native function under `name` on `object`. `data` must outlive the function.
-void Export(napi_env env, napi_value object, const char* name, napi_callback function, void* data);
+napi_value Export(napi_env env, napi_value object, const char* name, napi_callback function,
+                  void* data);
+
+// What several functions have in common. The last of them to be collected deletes it.
+struct Shared {
+  Shared() = default;
+  virtual ~Shared() = default;
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  int functions = 0;  // that still point here
+};
+
+// The same with `data` that the function has a share in.
+void ExportShared(napi_env env, napi_value object, const char* name, napi_callback function,
+                  Shared* data);
 
 }  // namespace asynchia
 

@@ -14,10 +14,12 @@
 namespace asynchia {
 namespace {
 
-struct Bound {
+struct Bound final : Shared {
+  Bound(std::shared_ptr<Backend> of, Environment* environment)
+      : backend(std::move(of)), environment(environment) {}
+
   std::shared_ptr<Backend> backend;  // null once closed
   Environment* environment;
-  int functions = 0;  // that still point here
 };
 
 Backend* Of(const Arguments& arguments) { return arguments.Data<Bound>()->backend.get(); }
@@ -95,18 +97,6 @@ napi_value LeaveLoop(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-void Bind(napi_env env, napi_value object, const char* name, napi_callback function, Bound* bound) {
-  Export(env, object, name, function, bound);
-  napi_value value = nullptr;
-  napi_get_named_property(env, object, name, &value);
-  bound->functions++;
-  const auto release = [](napi_env, void* data, void*) {
-    auto* released = static_cast<Bound*>(data);
-    if (--released->functions == 0) delete released;
-  };
-  napi_add_finalizer(env, value, bound, release, nullptr, nullptr);
-}
-
 // (name) -> the backend, or a negative errno where the kernel gives none.
 napi_value CreateBackend(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -124,17 +114,17 @@ napi_value CreateBackend(napi_env env, napi_callback_info info) {
   if (wanted == "epoll") backend = MakeEpollBackend();
   if (!backend) return arguments.Return(-errno);
 
-  auto* bound = new Bound{std::move(backend), arguments.Data<Environment>()};
+  auto* bound = new Bound(std::move(backend), arguments.Data<Environment>());
   napi_value object = nullptr;
   napi_create_object(env, &object);
   napi_set_named_property(env, object, "name", arguments[0]);
-  Bind(env, object, "add", ChangeMask<&Backend::Add>, bound);
-  Bind(env, object, "modify", ChangeMask<&Backend::Modify>, bound);
-  Bind(env, object, "remove", Remove, bound);
-  Bind(env, object, "wait", Wait, bound);
-  Bind(env, object, "close", Close, bound);
-  Bind(env, object, "joinLoop", JoinLoop, bound);
-  Bind(env, object, "leaveLoop", LeaveLoop, bound);
+  ExportShared(env, object, "add", ChangeMask<&Backend::Add>, bound);
+  ExportShared(env, object, "modify", ChangeMask<&Backend::Modify>, bound);
+  ExportShared(env, object, "remove", Remove, bound);
+  ExportShared(env, object, "wait", Wait, bound);
+  ExportShared(env, object, "close", Close, bound);
+  ExportShared(env, object, "joinLoop", JoinLoop, bound);
+  ExportShared(env, object, "leaveLoop", LeaveLoop, bound);
   return object;
 }
 

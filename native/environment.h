@@ -15,12 +15,6 @@ class GuestLoop;
 
 struct Environment {
   OwnedDescriptors descriptors;
-  // What recvSlab receives into and sendSlab sends from, and the integers that they take and give;
-  // kept alive by the references.
-  Bytes slab;
-  int32_t* transfer = nullptr;
-  napi_ref slab_reference = nullptr;
-  napi_ref transfer_reference = nullptr;
   // Who the last accept(2) was from.
   sockaddr_storage accepted{};
   socklen_t accepted_length = 0;
@@ -31,7 +25,7 @@ struct Environment {
 void ExportSelect(napi_env env, napi_value exports, Environment* environment);
 void ExportBackends(napi_env env, napi_value exports, Environment* environment);
 void ExportSockets(napi_env env, napi_value exports, Environment* environment);
-void ExportTransfers(napi_env env, napi_value exports, Environment* environment);
+void ExportTransfers(napi_env env, napi_value exports);
 void ExportConstants(napi_env env, napi_value exports);
 void ExportAddresses(napi_env env, napi_value exports);
 void ExportResolver(napi_env env, napi_value exports);

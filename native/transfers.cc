@@ -48,46 +48,72 @@ int Transmit(int fd, uint8_t* data, size_t length, int flags) {
   return Retry([&] { return syscall(SYS_sendto, fd, data, length, flags, nullptr, 0); });
 }
 
-// Into, or from, the slab that useSlab named. What they take and give stands in memory that is
-// shared with JavaScript: a call without arguments or a result costs a third of one with them.
-template <int (*Transfer)(int, uint8_t*, size_t, int)>
-napi_value WithSlab(napi_env env, napi_callback_info /*info*/) {
-  void* data = nullptr;
-  napi_get_instance_data(env, &data);
-  const auto* environment = static_cast<Environment*>(data);
-  int32_t* transfer = environment->transfer;
-  if (transfer == nullptr) {
-    napi_throw_error(env, nullptr, "useSlab has to be called first");
-    return nullptr;
+// Memory that calls receive into and send from, and the integers that they take and give. Each copy
+// of the library that runs in an environment has its own: of a slab that two of them shared, one
+// would give away parts that the other writes to.
+struct Slab final : Shared {
+  explicit Slab(napi_env env) : env(env) {}
+  ~Slab() override {
+    // Node frees what it holds for an addon only if it is told to.
+    for (napi_ref reference : {bytes_reference, transfer_reference}) {
+      if (reference != nullptr) napi_delete_reference(env, reference);
+    }
   }
+
+  napi_env env;
+  Bytes bytes;
+  int32_t* transfer = nullptr;
+  napi_ref bytes_reference = nullptr;
+  napi_ref transfer_reference = nullptr;
+};
+
+// Into, or from, the slab. What they take and give stands in memory that is shared with
+// JavaScript: a call without arguments or a result costs a third of one with them.
+template <int (*Transfer)(int, uint8_t*, size_t, int)>
+napi_value WithSlab(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const auto* slab = static_cast<Slab*>(data);
+  int32_t* transfer = slab->transfer;
   const int offset = transfer[kOffset];
   const int length = transfer[kLength];
-  const Bytes& slab = environment->slab;
-  transfer[kResult] = slab.Holds(offset, length) ? Transfer(transfer[kFd], slab.data + offset,
-                                                            static_cast<size_t>(length), 0)
-                                                 : -EFAULT;
+  transfer[kResult] =
+      slab->bytes.Holds(offset, length)
+          ? Transfer(transfer[kFd], slab->bytes.data + offset, static_cast<size_t>(length), 0)
+          : -EFAULT;
   return nullptr;
 }
 
-// (bytes, Int32Array): from now on recvSlab receives into these, and is told how much in those.
+// (bytes): from now on these are the slab.
 napi_value UseSlab(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  Bytes slab;
+  Bytes bytes;
+  if (!arguments.ByteArray(0, &bytes)) return nullptr;
+  auto* slab = arguments.Data<Slab>();
+  if (slab->bytes_reference != nullptr) napi_delete_reference(env, slab->bytes_reference);
+  napi_create_reference(env, arguments[0], 1, &slab->bytes_reference);
+  slab->bytes = bytes;
+  return nullptr;
+}
+
+// (Int32Array) -> a slab, without memory as yet, that takes and gives its integers there.
+napi_value MakeSlab(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
   Integers transfer;
-  if (!arguments.ByteArray(0, &slab) || !arguments.Int32Array(1, &transfer)) return nullptr;
+  if (!arguments.Int32Array(0, &transfer)) return nullptr;
   if (transfer.length < kTransferFields) {
     arguments.Expected("room for what a transfer takes and gives");
     return nullptr;
   }
-  auto* environment = arguments.Data<Environment>();
-  for (napi_ref reference : {environment->slab_reference, environment->transfer_reference}) {
-    if (reference != nullptr) napi_delete_reference(env, reference);
-  }
-  napi_create_reference(env, arguments[0], 1, &environment->slab_reference);
-  napi_create_reference(env, arguments[1], 1, &environment->transfer_reference);
-  environment->slab = slab;
-  environment->transfer = transfer.data;
-  return nullptr;
+  auto* slab = new Slab(env);
+  napi_create_reference(env, arguments[0], 1, &slab->transfer_reference);
+  slab->transfer = transfer.data;
+  napi_value object = nullptr;
+  napi_create_object(env, &object);
+  ExportShared(env, object, "use", UseSlab, slab);
+  ExportShared(env, object, "recv", WithSlab<Receive>, slab);
+  ExportShared(env, object, "send", WithSlab<Transmit>, slab);
+  return object;
 }
 
 // (fd, bytes, offset, length, flags)
@@ -193,9 +219,7 @@ napi_value Unacknowledged(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ExportTransfers(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "recvSlab", WithSlab<Receive>, nullptr);
-  Export(env, exports, "sendSlab", WithSlab<Transmit>, nullptr);
+void ExportTransfers(napi_env env, napi_value exports) {
   Export(env, exports, "recv", WithRange<Receive>, nullptr);
   Export(env, exports, "send", WithRange<Transmit>, nullptr);
   Export(env, exports, "recvWhole", WithWhole<Receive>, nullptr);
@@ -203,7 +227,7 @@ void ExportTransfers(napi_env env, napi_value exports, Environment* environment)
   Export(env, exports, "sendMany", SendMany, nullptr);
   Export(env, exports, "unread", Unread, nullptr);
   Export(env, exports, "unacknowledged", Unacknowledged, nullptr);
-  Export(env, exports, "useSlab", UseSlab, environment);
+  Export(env, exports, "makeSlab", MakeSlab, nullptr);
 }
 
 }  // namespace asynchia

@@ -1,7 +1,9 @@
 /** What `read` returns is the caller's: never overwritten, and sent on as it is. */
 import { randomBytes } from 'node:crypto';
 
+import type * as lib from '../lib';
 import { IOHandler, type SocketMap, socketpair } from '../lib';
+import type * as maps from '../lib/maps';
 import { EpollSocketMap } from '../lib/maps';
 
 let map: SocketMap;
@@ -84,4 +86,32 @@ test('a part cannot be transferred away with everybody else’s', () => {
     expect(String(error)).toMatch(/transfer/i);
   }
   expect(mine.toString()).toBe('mine');
+});
+
+test('two copies of the library over one addon each receive and send their own bytes', () => {
+  // As a bundle for each plugin has them, or jest.resetModules().
+  const copies = ['first', 'second'].map((name) => {
+    let copy = {} as { lib: typeof lib; maps: typeof maps };
+    jest.isolateModules(() => {
+      copy = { lib: jest.requireActual('../lib'), maps: jest.requireActual('../lib/maps') };
+    });
+    const own = new copy.maps.EpollSocketMap();
+    const [ours, theirs] = copy.lib.socketpair();
+    return { name, copy, own, theirs, handler: new copy.lib.IOHandler(own, ours) };
+  });
+  expect(copies[0]?.copy.lib.IOHandler).not.toBe(copies[1]?.copy.lib.IOHandler);
+  const kept: [string, Buffer][] = [];
+  const room = Buffer.alloc(100);
+  for (let i = 0; i < 10; i++) {
+    for (const { name, theirs, handler } of copies) {
+      const said = `${name} ${i}`;
+      theirs.send(Buffer.from(said));
+      const read = handler.read(100);
+      kept.push([said, read]);
+      handler.send(read);
+      expect(room.toString('utf8', 0, theirs.recvInto(room))).toBe(said);
+    }
+  }
+  expect(kept.map(([, read]) => read.toString())).toEqual(kept.map(([said]) => said));
+  for (const { own } of copies) own.close();
 });

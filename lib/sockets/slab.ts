@@ -25,9 +25,10 @@ export function slice(memory: Memory, offset: number, length: number): Buffer {
   return new FastBuffer(memory, offset, length);
 }
 
-// Constants of this file, so that the compiler knows what it calls.
-const { recvSlab, sendSlab } = binding;
 const transfer = new Int32Array(Transfer.fields);
+// Constants of this file, so that the compiler knows what it calls; and this file's own: another
+// copy of it may run in the same thread, over the same addon.
+const { use, recv, send } = binding.makeSlab(transfer);
 
 export class Slab {
   /** Registered with the addon, so that a call that receives into it carries nothing. */
@@ -52,7 +53,7 @@ export class Slab {
     this.offset = 0;
     this.last = this.bytes;
     this.lastOffset = 0;
-    binding.useSlab(this.bytes, transfer);
+    use(this.bytes);
     return least;
   }
 
@@ -70,7 +71,7 @@ export class Slab {
     transfer[Transfer.fd] = fd;
     transfer[Transfer.offset] = offset;
     transfer[Transfer.length] = length;
-    recvSlab();
+    recv();
     return transfer[Transfer.result] ?? 0;
   }
 
@@ -79,7 +80,7 @@ export class Slab {
     transfer[Transfer.fd] = fd;
     transfer[Transfer.offset] = this.lastOffset + offset;
     transfer[Transfer.length] = length;
-    sendSlab();
+    send();
     return transfer[Transfer.result] ?? 0;
   }
 }

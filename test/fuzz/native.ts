@@ -3,7 +3,7 @@ import { types } from 'node:util';
 
 import fc from 'fast-check';
 
-import { binding } from '../../lib/binding';
+import { binding, type SlabCalls } from '../../lib/binding';
 import type { LoopBackend } from '../../lib/kernel';
 import { anyCall, type Callable, type Face, valueOf } from './steps';
 import { Made, oneOf, owned, PLACES } from './values';
@@ -34,9 +34,7 @@ export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   getpeername: ['fd'],
   getsockopt: ['fd', 'number', 'number', 'bytes'],
   setsockopt: ['fd', 'number', 'number', 'bytes'],
-  useSlab: ['bytes', 'transfer'],
-  recvSlab: [],
-  sendSlab: [],
+  makeSlab: ['transfer'],
   recvWhole: ['fd', 'bytes'],
   sendWhole: ['fd', 'bytes'],
   recv: ['fd', 'bytes', 'number', 'number', 'number'],
@@ -67,11 +65,19 @@ export const METHODS: Readonly<Record<string, readonly (Place | 'call')[]>> = {
   leaveLoop: [],
 };
 
+/** The functions of a slab. */
+export const SLAB_CALLS: Readonly<Record<string, readonly Place[]>> = {
+  use: ['bytes'],
+  recv: [],
+  send: [],
+};
+
 const { constants } = binding;
 const FAMILIES = [constants['AF_UNIX'], constants['AF_INET'], constants['AF_INET6']];
 const TYPES = [constants['SOCK_STREAM'], constants['SOCK_DGRAM'], constants['SOCK_SEQPACKET']];
 const MOST_DESCRIPTORS = 100;
 const MOST_BACKENDS = 12;
+const MOST_SLABS = 4;
 
 /** Remembers a descriptor, and lets go of one of the oldest where there are many. */
 function own(fd: number): void {
@@ -93,6 +99,7 @@ function isLeftOut(name: string, args: readonly unknown[]): boolean {
 /** `next` takes the next step of the history, within a callback of this one. */
 export function nativeFace(next: () => void): Face {
   const backends: LoopBackend[] = [];
+  const slabs: SlabCalls[] = [];
   const results: Callable[] = [];
 
   const keep = (name: string, args: readonly unknown[], result: unknown): void => {
@@ -100,6 +107,11 @@ export function nativeFace(next: () => void): Face {
     if (name === 'createBackend' && typeof result === 'object' && result !== null) {
       backends.push(result as LoopBackend);
       if (backends.length > MOST_BACKENDS) endOf(backends.shift());
+    }
+    if (name === 'makeSlab' && typeof result === 'object') {
+      slabs.push(result as SlabCalls);
+      // What nobody holds any more is freed as it is collected.
+      if (slabs.length > MOST_SLABS) slabs.shift();
     }
     if (name === 'socketpair' && result === 0) (args[2] as Int32Array).subarray(0, 2).forEach(own);
     if (typeof result !== 'number' || result < 0) return;
@@ -150,6 +162,14 @@ export function nativeFace(next: () => void): Face {
         },
       ),
     );
+  const slabCalls = fc
+    .tuple(oneOf(slabs), fc.constantFrom(...Object.keys(SLAB_CALLS)))
+    .chain(([slab, method]) =>
+      anyCall({ [method]: (SLAB_CALLS[method] ?? []).map((p) => PLACES[p]) }, (name, args) => {
+        const target = slab.make() as Record<string, Callable> | undefined;
+        if (target !== undefined) valueOf(() => target[name]?.(...args));
+      }),
+    );
   const lookups = oneOf(results).map((result) => ({
     title: () => 'the result of a look-up',
     run: () => valueOf(() => (result.make() as Callable | undefined)?.()),
@@ -176,6 +196,7 @@ export function nativeFace(next: () => void): Face {
     steps: fc.oneof(
       { weight: 6, arbitrary: functions },
       { weight: 6, arbitrary: methods },
+      { weight: 1, arbitrary: slabCalls },
       { weight: 1, arbitrary: lookups },
       { weight: 1, arbitrary: sensible },
     ),

@@ -151,7 +151,7 @@ const integers = fc
 /** The same array again and again: what is written to one argument changes another. */
 const sameIntegers = new Int32Array(4);
 
-/** What recvSlab and sendSlab find: a descriptor, an offset, a length, and room for the result. */
+/** What a slab's recv and send find: a descriptor, an offset, a length, and room for the result. */
 const transfer = fc
   .tuple(oneOf(owned), fc.integer({ min: -2, max: 100 }), fc.integer({ min: -2, max: 300 }))
   .map((fields) => new Made(() => Int32Array.from([...unwrap(fields), 0] as number[])));
