@@ -1,5 +1,5 @@
 /** The addon: the only file that loads it, and what it exports beside the real kernel's calls. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
@@ -35,13 +35,36 @@ interface Binding extends Kernel {
   wake(fd: number): number;
 }
 
-function packageRoot(): string {
-  let directory = __dirname;
-  while (!existsSync(path.join(directory, 'binding.gyp'))) directory = path.dirname(directory);
-  return directory;
+function isPackage(directory: string): boolean {
+  const file = path.join(directory, 'package.json');
+  if (!existsSync(file)) return false;
+  return (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'asynchia';
 }
 
-const load = createRequire(__filename)('node-gyp-build') as (directory: string) => Binding;
+function loadAddon(): Binding {
+  // From lib/, and from dist/lib/. An ES module, which only a bundler makes of this, has no __dirname.
+  const ways = typeof __dirname === 'string' ? ['..', '../..'] : [];
+  const places = ways.map((way) => path.resolve(__dirname, way));
+  const root = places.find(isPackage);
+  if (root === undefined) {
+    throw new Error(
+      "asynchia's addon was not found. Its package was looked for in: " +
+        `${places.join(', ') || 'no place, as this is an ES module'}. A bundle does not contain ` +
+        'the addon: mark asynchia as external in the bundler, and install it beside the bundle.',
+    );
+  }
+  const load = createRequire(__filename)('node-gyp-build') as (directory: string) => Binding;
+  try {
+    return load(root);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(
+      `asynchia's addon was not loaded from ${root}: ${reason.trim()}\n` +
+        `Build it from its source: npx node-gyp rebuild --directory ${root}`,
+      { cause },
+    );
+  }
+}
 
 // Copied: V8 looks the functions of so large an exports object up by name, call after call.
-export const binding: Binding = { ...load(packageRoot()) };
+export const binding: Binding = { ...loadAddon() };
