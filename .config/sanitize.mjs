@@ -30,7 +30,13 @@ const KINDS = {
     runtime: 'libtsan.so',
     runs: [
       ['dist/fuzz/threads.js'],
-      ['test/waker', 'test/worker-threads', 'test/several-maps', 'test/conformance/connect'],
+      [
+        'test/waker',
+        'test/worker-threads',
+        'test/several-maps',
+        'test/conformance/connect',
+        'test/lookups',
+      ],
     ],
     env: {
       // Node itself is not instrumented: only what our own code does is looked at.

@@ -63,8 +63,12 @@ export interface Kernel {
 
   /** A sockaddr; undefined where `host` is none, or with `isName`, where nobody has that name. */
   packInet(host: string, port: number, isName: boolean): Buffer | undefined;
-  /** Begins a look-up that writes to `wakeupFd` when it is done; what it returns tells the result. */
-  resolve(host: string, wakeupFd: number): (() => Buffer[] | string | undefined) | number;
+  /** Begins a look-up that writes to `wakeupFd` when it is done, and returns its number. */
+  resolve(host: string, wakeupFd: number): number;
+  /** What a look-up came to, told once; undefined while it is under way. */
+  resolved(lookup: number): Buffer[] | string | undefined;
+  /** Nobody will ask what it came to. */
+  dropLookup(lookup: number): void;
 
   createWakeup(): number;
   duplicate(fd: number): number;

@@ -1,16 +1,20 @@
-// Host names, resolved on libuv's thread pool.
+// Host names, resolved on threads of our own.
 //
-// The loop that waits may not be libuv's (poll, runSync), so completion is told by an eventfd that
-// the map watches, and the result lies in memory that both sides share.
+// The loop that waits may not be libuv's (poll, runSync), and what libuv has done for it is then
+// neither told nor freed. So completion is told by an eventfd that the map watches, and JavaScript
+// fetches the result by the number of the look-up. No look-up is a JavaScript object: what Node-API
+// frees on collection, it frees when libuv turns.
 #include <fcntl.h>
 #include <napi.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <atomic>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "addresses.h"
 #include "environment.h"
@@ -18,29 +22,116 @@
 namespace asynchia {
 namespace {
 
+struct FreeAddresses {
+  void operator()(addrinfo* found) const { freeaddrinfo(found); }
+};
+
 struct Lookup {
-  ~Lookup() {
-    if (found != nullptr) freeaddrinfo(found);
-    if (wakeup_fd >= 0) close(wakeup_fd);
-  }
+  Lookup(std::string host, int wakeup_fd) : host(std::move(host)), wakeup(wakeup_fd) {}
 
-  void Run() {
-    addrinfo hints{};
-    hints.ai_flags = AI_ADDRCONFIG;
-    hints.ai_socktype = SOCK_STREAM;
-    status = getaddrinfo(host.c_str(), nullptr, &hints, &found);
-    is_done.store(true, std::memory_order_release);
-    eventfd_write(wakeup_fd, 1);
-    // Not left to the destructor: under runSync libuv does not run, and that may be far away.
-    close(wakeup_fd);
-    wakeup_fd = -1;
-  }
-
-  std::string host;
-  int wakeup_fd = -1;  // a duplicate: the map may have closed its own by the time this is done
+  const std::string host;
+  // A duplicate: the map may have closed its own by the time this is done. Closed as soon as nobody
+  // is to be woken any more. This, and what follows, is the pool's to lock.
+  Descriptor wakeup;
+  bool is_done = false;
   int status = 0;
-  addrinfo* found = nullptr;
-  std::atomic<bool> is_done{false};
+  std::unique_ptr<addrinfo, FreeAddresses> found;
+};
+
+// What an environment shares with its threads. They are started as they are needed and end when
+// nothing waits. Nobody waits for them: getaddrinfo(3) may take minutes, and an environment that
+// goes meanwhile leaves them to find that nobody wants to know.
+class Pool {
+ public:
+  // 0, or the negative errno of why there is no thread to do it.
+  static int Start(const std::shared_ptr<Pool>& pool, const std::shared_ptr<Lookup>& lookup) {
+    const std::lock_guard<std::mutex> lock(pool->mutex_);
+    pool->waiting_.push_back(lookup);
+    if (pool->threads_ == kMostThreads) return 0;
+    const int error = StartThread(pool);
+    if (error == 0) {
+      pool->threads_++;
+    } else if (pool->threads_ == 0) {
+      pool->waiting_.pop_back();
+      return -error;
+    }
+    return 0;
+  }
+
+  bool IsDone(const Lookup& lookup) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return lookup.is_done;
+  }
+
+  // Nobody is to be woken by it any more.
+  void Cancel(Lookup* lookup) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lookup->wakeup.Reset();
+  }
+
+ private:
+  static constexpr int kMostThreads = 4;
+
+  static int StartThread(const std::shared_ptr<Pool>& pool) {
+    auto share = std::make_unique<std::shared_ptr<Pool>>(pool);
+    pthread_attr_t detached;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_t thread{};
+    const auto run = [](void* data) -> void* {
+      const std::unique_ptr<std::shared_ptr<Pool>> own(static_cast<std::shared_ptr<Pool>*>(data));
+      (*own)->Work();
+      return nullptr;
+    };
+    // Not std::thread, which can only throw where there is none to be had.
+    const int error = pthread_create(&thread, &detached, run, share.get());
+    pthread_attr_destroy(&detached);
+    if (error == 0) (void)share.release();
+    return error;
+  }
+
+  void Work() {
+    while (const std::shared_ptr<Lookup> lookup = Next()) {
+      addrinfo hints{};
+      hints.ai_flags = AI_ADDRCONFIG;
+      hints.ai_socktype = SOCK_STREAM;
+      addrinfo* found = nullptr;
+      const int status = getaddrinfo(lookup->host.c_str(), nullptr, &hints, &found);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      lookup->is_done = true;
+      lookup->status = status;
+      if (status == 0) lookup->found.reset(found);
+      if (lookup->wakeup.get() >= 0) eventfd_write(lookup->wakeup.get(), 1);
+      lookup->wakeup.Reset();
+    }
+  }
+
+  // The next that somebody still waits for. Null: the thread that asks has to end.
+  std::shared_ptr<Lookup> Next() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    while (!waiting_.empty()) {
+      std::shared_ptr<Lookup> lookup = waiting_.front().lock();
+      waiting_.pop_front();
+      if (lookup) return lookup;
+    }
+    threads_--;
+    return nullptr;
+  }
+
+  std::mutex mutex_;
+  std::deque<std::weak_ptr<Lookup>> waiting_;
+  int threads_ = 0;
+};
+
+// The look-ups of an environment that nobody has fetched yet, by number.
+struct Resolver final : Shared {
+  ~Resolver() override {
+    for (const auto& [number, lookup] : lookups) pool->Cancel(lookup.get());
+  }
+
+  std::shared_ptr<Pool> pool = std::make_shared<Pool>();
+  std::unordered_map<int32_t, std::shared_ptr<Lookup>> lookups;
+  int32_t last_number = 0;
 };
 
 // What getaddrinfo(3) failed with, under the names that Node gives to it.
@@ -60,62 +151,68 @@ const char* CodeOf(int status) {
   }
 }
 
-class LookupWorker final : public Napi::AsyncWorker {
- public:
-  // The worker deletes itself, which the analyzer cannot see; the environment waits for it.
-  static void Start(Napi::Env env, std::shared_ptr<Lookup> lookup) {
-    (new LookupWorker(env, std::move(lookup)))->Queue();
-  }  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
-
-  LookupWorker(Napi::Env env, std::shared_ptr<Lookup> lookup)
-      : Napi::AsyncWorker(env, "asynchia.Lookup"), lookup_(std::move(lookup)) {}
-  void Execute() override {
-    lookup_->Run();
-    lookup_.reset();
+// (host, eventfd) -> the number of the look-up, or -errno.
+napi_value Resolve(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const Napi::Value host(env, arguments[0]);
+  int wakeup_fd = 0;
+  if (!host.IsString()) {
+    arguments.Expected("a host");
+    return nullptr;
   }
+  if (!arguments.Int(1, &wakeup_fd)) return nullptr;
+  auto* resolver = arguments.Data<Resolver>();
+  const int own_fd = fcntl(wakeup_fd, F_DUPFD_CLOEXEC, 0);
+  if (own_fd < 0) return arguments.Return(-errno);
+  auto lookup = std::make_shared<Lookup>(host.As<Napi::String>().Utf8Value(), own_fd);
+  const int status = Pool::Start(resolver->pool, lookup);
+  if (status < 0) return arguments.Return(status);
+  do {
+    resolver->last_number = resolver->last_number == INT32_MAX ? 0 : resolver->last_number + 1;
+  } while (!resolver->lookups.try_emplace(resolver->last_number, lookup).second);
+  return arguments.Return(resolver->last_number);
+}
 
- private:
-  std::shared_ptr<Lookup> lookup_;
-};
-
-// undefined until done, then packed addresses, or the code of the failure.
-Napi::Value Result(const Napi::Env env, Lookup& lookup) {
-  if (!lookup.is_done.load(std::memory_order_acquire)) return env.Undefined();
-  if (lookup.status != 0) return Napi::String::New(env, CodeOf(lookup.status));
+// (number) -> undefined while it is under way; then, once, packed addresses or the code of the
+// failure.
+napi_value Resolved(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int number = 0;
+  if (!arguments.Int(0, &number)) return nullptr;
+  auto* resolver = arguments.Data<Resolver>();
+  const auto place = resolver->lookups.find(number);
+  if (place == resolver->lookups.end() || !resolver->pool->IsDone(*place->second)) return nullptr;
+  const std::shared_ptr<Lookup> lookup = std::move(place->second);
+  resolver->lookups.erase(place);
+  if (lookup->status != 0) return Napi::String::New(env, CodeOf(lookup->status));
   Napi::Array addresses = Napi::Array::New(env);
   uint32_t count = 0;
-  for (const addrinfo* entry = lookup.found; entry != nullptr; entry = entry->ai_next) {
+  for (const addrinfo* entry = lookup->found.get(); entry != nullptr; entry = entry->ai_next) {
     addresses.Set(count++, Napi::Value(env, PackedAddress(env, entry->ai_addr, entry->ai_addrlen)));
   }
-  freeaddrinfo(lookup.found);
-  lookup.found = nullptr;
   return addresses;
 }
 
-// (host, eventfd) -> a function that tells the result.
-Napi::Value Resolve(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const double wakeup = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
-  if (!info[0].IsString() || !(wakeup >= 0 && wakeup <= INT32_MAX) ||
-      wakeup != static_cast<int>(wakeup)) {
-    Napi::TypeError::New(env, "resolve: expected a host and a descriptor")
-        .ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  auto lookup = std::make_shared<Lookup>();
-  lookup->host = info[0].As<Napi::String>().Utf8Value();
-  lookup->wakeup_fd = fcntl(static_cast<int>(wakeup), F_DUPFD_CLOEXEC, 0);
-  if (lookup->wakeup_fd < 0) return Napi::Number::New(env, -errno);
-  LookupWorker::Start(env, lookup);
-  return Napi::Function::New(
-      env, [lookup](const Napi::CallbackInfo& call) { return Result(call.Env(), *lookup); },
-      "result");
+// (number): nobody will fetch it.
+napi_value DropLookup(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  int number = 0;
+  if (!arguments.Int(0, &number)) return nullptr;
+  auto* resolver = arguments.Data<Resolver>();
+  const auto place = resolver->lookups.find(number);
+  if (place == resolver->lookups.end()) return nullptr;
+  resolver->pool->Cancel(place->second.get());
+  resolver->lookups.erase(place);
+  return nullptr;
 }
 
 }  // namespace
 
 void ExportResolver(napi_env env, napi_value exports) {
-  Napi::Object(env, exports).Set("resolve", Napi::Function::New(env, Resolve, "resolve"));
+  auto* resolver = new Resolver;
+  ExportShared(env, exports, "resolve", Resolve, resolver);
+  ExportShared(env, exports, "resolved", Resolved, resolver);
+  ExportShared(env, exports, "dropLookup", DropLookup, resolver);
 }
 
 }  // namespace asynchia

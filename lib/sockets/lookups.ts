@@ -5,15 +5,10 @@ import type { Kernel } from '../kernel';
 /** What a look-up comes to: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;
 
-interface Lookup {
-  readonly result: () => LookupResult | undefined;
-  readonly done: (result: LookupResult) => void;
-}
-
 export class Lookups {
   readonly #kernel: Kernel;
   readonly #wakeupFd: () => number;
-  #waiting: Lookup[] = [];
+  readonly #waiting = new Map<number, (result: LookupResult) => void>();
 
   /** `wakeupFd` gives the eventfd(2) that is written when a look-up is done. */
   constructor(kernel: Kernel, wakeupFd: () => number) {
@@ -22,23 +17,23 @@ export class Lookups {
   }
 
   start(hostname: string, done: (result: LookupResult) => void): void {
-    const result = this.#kernel.resolve(hostname, this.#wakeupFd());
-    if (typeof result === 'number') throw new SystemError('dup', result);
-    this.#waiting.push({ result, done });
+    const lookup = this.#kernel.resolve(hostname, this.#wakeupFd());
+    if (lookup < 0) throw new SystemError('look-up', lookup);
+    this.#waiting.set(lookup, done);
   }
 
   /** Hands out what is done. */
   check(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const lookup of waiting) {
-      const result = lookup.result();
-      if (result === undefined) this.#waiting.push(lookup);
-      else lookup.done(result);
+    for (const [lookup, done] of [...this.#waiting]) {
+      const result = this.#kernel.resolved(lookup);
+      if (result === undefined) continue;
+      this.#waiting.delete(lookup);
+      done(result);
     }
   }
 
   clear(): void {
-    this.#waiting = [];
+    for (const lookup of this.#waiting.keys()) this.#kernel.dropLookup(lookup);
+    this.#waiting.clear();
   }
 }

@@ -24,6 +24,8 @@ export class SimKernel implements Kernel {
   readonly #simulation: Simulation;
   readonly #network: Network;
   readonly #table: (Description | undefined)[] = [];
+  readonly #resolved = new Map<number, LookupResult>();
+  #lastLookup = 0;
   #accepted: SocketAddress = { path: '' };
 
   constructor(simulation: Simulation) {
@@ -176,17 +178,29 @@ export class SimKernel implements Kernel {
     return binding.packInet(isHere ? LOOPBACK[1] : host, port, false);
   }
 
-  resolve(host: string, wakeupFd: number): () => LookupResult | undefined {
-    let result: LookupResult | undefined;
+  resolve(host: string, wakeupFd: number): number {
+    const lookup = ++this.#lastLookup;
     const { nowMs } = this.#simulation;
     this.#simulation.at(nowMs + this.#simulation.delayMs(), () => {
       const isHere = this.packInet(host, 0, true) !== undefined;
       const addresses = LOOPBACK.map((each) => binding.packInet(each, 0, false));
-      result = isHere ? addresses.filter((each) => each !== undefined) : 'ENOTFOUND';
+      const found = isHere ? addresses.filter((each) => each !== undefined) : 'ENOTFOUND';
+      this.#resolved.set(lookup, found);
       const wakeup = this.#table[wakeupFd];
       if (wakeup instanceof Wakeup) wakeup.isWritten = true;
     });
-    return () => result;
+    return lookup;
+  }
+
+  resolved(lookup: number): LookupResult | undefined {
+    const result = this.#resolved.get(lookup);
+    this.#resolved.delete(lookup);
+    return result;
+  }
+
+  /** What is under way comes to pass all the same, and ends with the simulation. */
+  dropLookup(lookup: number): void {
+    this.#resolved.delete(lookup);
   }
 
   createWakeup(): number {

@@ -105,6 +105,7 @@ onEverySystemMap('connecting', (map) => {
       ['eventfd', 'ENODEV', 'ENODEV'],
       ['eventfd', 'ENOMEM', 'ENOMEM'],
       ['fcntl', 'EMFILE', 'EMFILE'],
+      ['pthread_create', 'EAGAIN', 'EAGAIN'],
     ] as const)('rule 8: %s fails with %s', (call, errno, code) => {
       // What checks that a descriptor is open is an fcntl(2) too.
       if (call === 'fcntl') map().createWaker().close();

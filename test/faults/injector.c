@@ -30,12 +30,13 @@
 #include <unistd.h>
 
 // recv(2) that only looks, and the three operations of epoll_ctl(2), count as calls of their own.
-#define CALLS(X)                                                                                \
-  X(accept4)                                                                                    \
-  X(bind) X(close) X(connect) X(epoll_create1) X(epoll_add) X(epoll_modify) X(epoll_delete)     \
-      X(epoll_wait) X(eventfd) X(eventfd_read) X(eventfd_write) X(fcntl) X(getaddrinfo)         \
-          X(getpeername) X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) X(pselect)     \
-              X(recv) X(peek) X(recvmsg) X(send) X(sendmsg) X(setsockopt) X(shutdown) X(socket) \
+#define CALLS(X)                                                                                  \
+  X(accept4)                                                                                      \
+  X(bind)                                                                                         \
+  X(close) X(connect) X(epoll_create1) X(epoll_add) X(epoll_modify) X(epoll_delete) X(epoll_wait) \
+      X(eventfd) X(eventfd_read) X(eventfd_write) X(fcntl) X(getaddrinfo) X(getpeername)          \
+          X(getsockname) X(getsockopt) X(ioctl) X(listen) X(poll) X(pselect) X(pthread_create)    \
+              X(recv) X(peek) X(recvmsg) X(send) X(sendmsg) X(setsockopt) X(shutdown) X(socket)   \
                   X(socketpair)
 
 enum call {
@@ -148,12 +149,13 @@ static size_t limited(const struct fault* fault, size_t length) {
 // The C library's own functions (or a sanitizer's before them).
 #define REAL(name) ((__typeof__(&name))real[REAL_##name])
 
-#define REDIRECTED(X)                                                                             \
-  X(accept4)                                                                                      \
-  X(bind) X(close) X(connect) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd)              \
-      X(eventfd_read) X(eventfd_write) X(fcntl64) X(getaddrinfo) X(getpeername) X(getsockname)    \
-          X(getsockopt) X(ioctl) X(listen) X(poll) X(pselect) X(recvmsg) X(sendmsg) X(setsockopt) \
-              X(shutdown) X(socket) X(socketpair) X(syscall)
+#define REDIRECTED(X)                                                                           \
+  X(accept4)                                                                                    \
+  X(bind)                                                                                       \
+  X(close) X(connect) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(eventfd_read)    \
+      X(eventfd_write) X(fcntl64) X(getaddrinfo) X(getpeername) X(getsockname) X(getsockopt)    \
+          X(ioctl) X(listen) X(poll) X(pselect) X(recvmsg) X(sendmsg) X(setsockopt) X(shutdown) \
+              X(socket) X(socketpair) X(syscall) X(pthread_create)
 
 enum {
 #define X(name) REAL_##name,
@@ -219,6 +221,15 @@ static int wrapped_getaddrinfo(const char* host, const char* service, const stru
   if (fault.error == 0) return REAL(getaddrinfo)(host, service, hints, found);
   told(&fault, -1);
   return -fault.error;
+}
+
+// So does this.
+static int wrapped_pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                                  void* (*run)(void*), void* data) {
+  const struct fault fault = decide(CALL_pthread_create, -1, -1);
+  if (fault.error == 0) return REAL(pthread_create)(thread, attributes, run, data);
+  told(&fault, -1);
+  return fault.error;
 }
 
 static int wrapped_epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) {

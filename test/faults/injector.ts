@@ -36,6 +36,7 @@ export type Call =
   | 'listen'
   | 'poll'
   | 'pselect'
+  | 'pthread_create'
   | 'recv'
   | 'peek'
   | 'recvmsg'

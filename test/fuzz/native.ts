@@ -46,6 +46,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   packUnix: ['bytes'],
   unpackAddress: ['bytes'],
   resolve: ['host', 'fd'],
+  resolved: ['number'],
+  dropLookup: ['number'],
   createWakeup: [],
   duplicate: ['fd'],
   wake: ['fd'],
@@ -100,10 +102,9 @@ function isLeftOut(name: string, args: readonly unknown[]): boolean {
 export function nativeFace(next: () => void): Face {
   const backends: LoopBackend[] = [];
   const slabs: SlabCalls[] = [];
-  const results: Callable[] = [];
+  const lookups: number[] = [];
 
   const keep = (name: string, args: readonly unknown[], result: unknown): void => {
-    if (typeof result === 'function') results.push(result as Callable);
     if (name === 'createBackend' && typeof result === 'object' && result !== null) {
       backends.push(result as LoopBackend);
       if (backends.length > MOST_BACKENDS) endOf(backends.shift());
@@ -115,6 +116,7 @@ export function nativeFace(next: () => void): Face {
     }
     if (name === 'socketpair' && result === 0) (args[2] as Int32Array).subarray(0, 2).forEach(own);
     if (typeof result !== 'number' || result < 0) return;
+    if (name === 'resolve') lookups.push(result);
     if (name === 'socket') {
       // Whoever may do everything can open more than talks to this process alone.
       const [family, type] = args as number[];
@@ -170,10 +172,12 @@ export function nativeFace(next: () => void): Face {
         if (target !== undefined) valueOf(() => target[name]?.(...args));
       }),
     );
-  const lookups = oneOf(results).map((result) => ({
-    title: () => 'the result of a look-up',
-    run: () => valueOf(() => (result.make() as Callable | undefined)?.()),
-  }));
+  const fetches = fc
+    .tuple(oneOf(lookups), fc.constantFrom('resolved', 'dropLookup'))
+    .map(([lookup, name]) => ({
+      title: () => `${name} of a look-up`,
+      run: () => valueOf(() => binding[name as 'resolved'](lookup.make() as number)),
+    }));
   // Made of what makes sense, so that there is something to be cruel to.
   const sensible = fc
     .constantFrom<readonly [string, ...unknown[]]>(
@@ -197,7 +201,7 @@ export function nativeFace(next: () => void): Face {
       { weight: 6, arbitrary: functions },
       { weight: 6, arbitrary: methods },
       { weight: 1, arbitrary: slabCalls },
-      { weight: 1, arbitrary: lookups },
+      { weight: 1, arbitrary: fetches },
       { weight: 1, arbitrary: sensible },
     ),
     end: () => backends.forEach(endOf),

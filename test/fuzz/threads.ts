@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { IOHandler, type SocketMap, Waker } from '../../lib';
 import { candidates, type SocketMapClass } from '../../lib/maps';
 
-/** Asks for as many names as the thread pool has room for, and more. */
+/** Asks for as many names as there are threads for, and more. */
 function lookUp(map: SocketMap, times: number, settled: () => void): void {
   let left = times;
   for (let i = 0; i < times; i++) {
