@@ -33,7 +33,8 @@
       "configurations": {
         "Debug": {
           "cflags": ["-fsanitize=<(sanitizers)", "-fno-sanitize=vptr", "-fno-omit-frame-pointer"],
-          "ldflags": ["-fsanitize=<(sanitizers)"]
+          # Not Node's copies of the C++ library's functions, into which no sanitizer sees.
+          "ldflags": ["-fsanitize=<(sanitizers)", "-Wl,-Bsymbolic-functions"]
         }
       },
       # A worker that ends unloads the addon; a look-up may still be on its way out of it then.

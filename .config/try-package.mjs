@@ -74,12 +74,22 @@ run(
   'use.mts',
 );
 
-for (const file of ['use.mjs', 'use.cjs', path.join('out', 'use.mjs')]) {
-  const said = run('node', file);
-  if (said !== '1\nserved\ntrue\n') {
-    console.error(`${file} said ${JSON.stringify(said)}`);
-    process.exit(1);
+function tryPackage() {
+  for (const file of ['use.mjs', 'use.cjs', path.join('out', 'use.mjs')]) {
+    const said = run('node', file);
+    if (said !== '1\nserved\ntrue\n') {
+      console.error(`${file} said ${JSON.stringify(said)}`);
+      process.exit(1);
+    }
   }
 }
-rmSync(project, { recursive: true });
+
+tryPackage();
 console.log('The packed package works from import, require and TypeScript.');
+
+// Where no addon is brought for it, README has one built. The package alone is to be enough.
+rmSync(path.join(project, 'node_modules/asynchia/prebuilds'), { recursive: true });
+run('sh', '-c', 'cd node_modules/asynchia && npx --yes node-gyp rebuild');
+tryPackage();
+rmSync(project, { recursive: true });
+console.log('So it does with the addon built from its source.');
