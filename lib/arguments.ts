@@ -69,9 +69,21 @@ export function checkOptions(
 /** What can be sent: text (as UTF-8), or any view of bytes. */
 export type Data = string | NodeJS.ArrayBufferView;
 
+/** What any view of bytes tells of itself: a subclass may tell otherwise. */
+const views = Object.getPrototypeOf(Uint8Array.prototype) as object;
+
+function plainView(data: Uint8Array): Uint8Array {
+  const kind: unknown = Object.getPrototypeOf(data);
+  if (kind === Buffer.prototype || kind === Uint8Array.prototype) return data;
+  const [memory, offset, length] = ['buffer', 'byteOffset', 'length'].map((field): unknown =>
+    Reflect.get(views, field, data),
+  );
+  return new Uint8Array(memory as ArrayBuffer, offset as number, length as number);
+}
+
 /** The bytes of `data`, not copied unless it is text. */
 export function bytesOf(name: string, data: unknown): Uint8Array {
-  if (data instanceof Uint8Array) return data;
+  if (data instanceof Uint8Array) return plainView(data);
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
   if (ArrayBuffer.isView(data)) {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

@@ -31,7 +31,7 @@ class EpollBackend final : public Backend {
     const int was = MaskOf(fd);
     if (was == 0) return -ENOENT;
     if (was == mask) return 0;
-    if (!IsAlwaysReady(fd)) {
+    if (FileAt(fd) == always_ready_.end()) {
       epoll_event event = Event(fd, mask);
       if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) < 0) return -errno;
     }
@@ -44,7 +44,7 @@ class EpollBackend final : public Backend {
   int Remove(int fd) override {
     if (MaskOf(fd) == 0) return -ENOENT;
     SetMask(fd, 0);
-    const auto file = std::find(always_ready_.begin(), always_ready_.end(), fd);
+    const auto file = FileAt(fd);
     if (file != always_ready_.end()) {
       always_ready_.erase(file);
       return 0;
@@ -94,8 +94,8 @@ class EpollBackend final : public Backend {
     masks_[index] = mask;
   }
 
-  bool IsAlwaysReady(int fd) const {
-    return std::find(always_ready_.begin(), always_ready_.end(), fd) != always_ready_.end();
+  std::vector<int>::const_iterator FileAt(int fd) const {
+    return std::find(always_ready_.begin(), always_ready_.end(), fd);
   }
 
   bool HasReadyFile() const {

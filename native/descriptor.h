@@ -12,7 +12,6 @@ namespace asynchia {
 
 class Descriptor {
  public:
-  Descriptor() = default;
   explicit Descriptor(int fd) : fd_(fd) {}
   ~Descriptor() { Reset(); }
   Descriptor(const Descriptor&) = delete;
@@ -24,13 +23,13 @@ class Descriptor {
     fd_ = -1;
     return fd;
   }
-  void Reset(int fd = -1) {
+  void Reset() {
     if (fd_ >= 0) close(fd_);
-    fd_ = fd;
+    fd_ = -1;
   }
 
  private:
-  int fd_ = -1;
+  int fd_;
 };
 
 // JavaScript holds descriptors as plain integers. When its environment goes (a worker thread is

@@ -64,6 +64,23 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
+  testOnSystem('sends a view’s own memory and no other, whatever it says of its length', () => {
+    class Liar extends Uint8Array {
+      override get length(): number {
+        return 1000;
+      }
+      override subarray(): Uint8Array<ArrayBuffer> {
+        return new Uint8Array(1000);
+      }
+    }
+    const [ours, theirs] = messagePair();
+    const handler = new Recorder(map(), ours);
+    handler.sendAll(new Liar([0x61, 0x62]));
+    handler.send(new Liar([0x63]));
+    expect(messagesAt(theirs)).toEqual(['ab', 'c']);
+    theirs.close();
+  });
+
   testOnSystem('joins what others send to a handler in their callbacks', () => {
     const [ours, theirs] = messagePair();
     const target = new Recorder(map(), ours);
