@@ -45,6 +45,7 @@ const KINDS = {
   },
 };
 
+const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
 const args = process.argv.slice(2);
 const kind = KINDS[args[0] in KINDS ? args.shift() : 'address'];
 
@@ -72,9 +73,8 @@ mkdirSync(reports, { recursive: true });
 const runtime = execFileSync('g++', [`-print-file-name=${kind.runtime}`], { encoding: 'utf8' });
 const env = { LD_PRELOAD: runtime.trim(), ...kind.env };
 const statuses = (args.length > 0 ? [args] : kind.runs).map((what) =>
-  what[0]?.endsWith('.js')
-    ? run(process.execPath, what, env)
-    : run('npx', ['--no', 'jest', ...what], env),
+  // Not by npx, which does not survive ThreadSanitizer.
+  run(process.execPath, what[0]?.endsWith('.js') ? what : [jest, ...what], env),
 );
 process.exitCode = showReports() && statuses.every((status) => status === 0) ? 0 : 1;
 rmSync(path.join(root, 'build'), { recursive: true });

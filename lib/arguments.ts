@@ -71,19 +71,21 @@ export type Data = string | NodeJS.ArrayBufferView;
 
 /** What any view of bytes tells of itself: a subclass may tell otherwise. */
 const views = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const { get: ownLength } = Object.getOwnPropertyDescriptor(views, 'length') as {
+  readonly get: () => number;
+};
 
 function plainView(data: Uint8Array): Uint8Array {
-  const kind: unknown = Object.getPrototypeOf(data);
-  if (kind === Buffer.prototype || kind === Uint8Array.prototype) return data;
-  const [memory, offset, length] = ['buffer', 'byteOffset', 'length'].map((field): unknown =>
-    Reflect.get(views, field, data),
-  );
-  return new Uint8Array(memory as ArrayBuffer, offset as number, length as number);
+  const memory = Reflect.get(views, 'buffer', data) as ArrayBuffer;
+  const offset = Reflect.get(views, 'byteOffset', data) as number;
+  return new Uint8Array(memory, offset, ownLength.call(data));
 }
 
 /** The bytes of `data`, not copied unless it is text. */
 export function bytesOf(name: string, data: unknown): Uint8Array {
-  if (data instanceof Uint8Array) return plainView(data);
+  if (data instanceof Uint8Array) {
+    return data.length === ownLength.call(data) ? data : plainView(data);
+  }
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
   if (ArrayBuffer.isView(data)) {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
