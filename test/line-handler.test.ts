@@ -1,38 +1,11 @@
 /** Cutting what comes into lines. */
-import { constants, type Handled, Socket, type SocketMap, type SystemError } from '../lib';
+import { constants, Socket } from '../lib';
 import { LineHandler } from '../lib/protocols';
+
+import { Lines } from './support/lines';
 import { onEveryMap } from './support/maps';
 import { receiveText, sendText, socketpair } from './support/streams';
 import { expectQuiet, turnUntil } from './support/turns';
-
-/** Records lines and what else it is told. */
-class Lines extends LineHandler {
-  readonly events: string[] = [];
-  onLine: (line: string) => Handled = () => {};
-
-  constructor(map: SocketMap, socket: Socket, delimiter?: string | Uint8Array) {
-    super(map, socket);
-    if (delimiter !== undefined) this.delimiter = delimiter;
-    this.setReadable(true);
-  }
-
-  override lineReceived(line: Buffer): Handled {
-    this.events.push(line.toString('latin1'));
-    return this.onLine(line.toString('latin1'));
-  }
-
-  override handleClose(error?: SystemError): void {
-    this.events.push(error === undefined ? '-close' : `-close ${error.code}`);
-  }
-
-  override handleCleanup(): void {
-    this.events.push('-cleanup');
-  }
-
-  override handleError(error: unknown): void {
-    this.events.push(`-error ${(error as Error).name}: ${(error as Error).message}`);
-  }
-}
 
 onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
   let theirs: Socket;
