@@ -1,5 +1,5 @@
 import type { Data } from '../arguments';
-import { bytesOf } from '../arguments';
+import { bytesOf, rangeError } from '../arguments';
 import type { Handled } from '../handlers/handler';
 import { closeHandler } from '../handlers/handler';
 import {
@@ -18,11 +18,15 @@ const CHUNK_BYTES = 64 * 1024;
 
 /** Cuts what it receives into lines. asynchia's `LineHandler`. */
 export class LineHandler extends BufferedWriteHandler {
-  /** What ends a line: `'\n'` unless a subclass sets it. Not empty. */
+  /**
+   * What ends a line: `'\n'` unless a subclass sets it. What is empty, or no text and no bytes, goes
+   * to `handleError` when a line is looked for, and the handler is closed.
+   */
   declare delimiter: string | Uint8Array;
   /**
    * How many bytes a line may have, without its delimiter: 64 KiB unless a subclass sets it. A
-   * longer one goes to `handleError` as a `RangeError`, and the handler is closed.
+   * longer one goes to `handleError` as a `RangeError`, and the handler is closed; so does what is no
+   * number of bytes. `Infinity` is no limit.
    */
   declare maxLineLength: number;
 
@@ -57,20 +61,19 @@ export class LineHandler extends BufferedWriteHandler {
   /** Lines that were held back while the handler was paused are told in the next turn. */
   override setReadable(readable: boolean): void {
     super.setReadable(readable);
-    if (readable && this[hasUntold]()) {
-      this.socketMap.callSynchronized(() => {
-        this.#tellLines();
-      });
-    }
+    if (readable && this[hasUntold]()) this.#tellLater();
   }
 
   /** @internal */
   override [hasUntold](): boolean {
-    return (
-      this.#buffer.length > 0 &&
-      !(this[state] & State.ended) &&
-      this.#buffer.has(this.#currentDelimiter())
-    );
+    if (this.#buffer.length === 0 || this[state] & State.ended) return false;
+    try {
+      return this.#buffer.has(this.#currentDelimiter());
+    } catch {
+      // That there is no delimiter is still to be told, where errors are: whoever asks is no callback.
+      this.#tellLater();
+      return true;
+    }
   }
 
   /** @internal */
@@ -82,26 +85,34 @@ export class LineHandler extends BufferedWriteHandler {
   #currentDelimiter(): Buffer {
     if (this.#delimiterText !== this.delimiter) {
       const bytes = Buffer.from(bytesOf('delimiter', this.delimiter));
-      if (bytes.length === 0) throw new RangeError('delimiter must not be empty');
+      if (bytes.length === 0) {
+        throw rangeError('delimiter', this.delimiter, 'a string or a view of bytes, not empty');
+      }
       this.#delimiterText = this.delimiter;
       this.#delimiterBytes = bytes;
     }
     return this.#delimiterBytes;
   }
 
+  #tellLater(): void {
+    if (this.socketMap.closed) return;
+    this.socketMap.callSynchronized(() => {
+      this.#tellLines();
+    });
+  }
+
   #tellLines(): void {
     const inner = this.socketMap[registry];
     // Pausing, ending and closing in a callback hold from the next line on.
-    while ((this[state] & WANTS_LINES) === State.readable) {
-      const delimiter = this.#currentDelimiter();
-      const line = this.#buffer.next(delimiter);
-      // The end of an unfinished line may be the beginning of its delimiter.
-      const length = line?.length ?? this.#buffer.length - delimiter.length + 1;
-      if (length > this.maxLineLength) {
-        this.#refuse();
+    while ((this[state] & WANTS_LINES) === WANTED) {
+      let line: Buffer | undefined;
+      try {
+        line = this.#nextLine();
+      } catch (error) {
+        this.#refuse(error);
         return;
       }
-      if (line === undefined) return;
+      if (line === undefined) break;
       try {
         inner.settle(this, this.lineReceived(line));
       } catch (error) {
@@ -111,18 +122,41 @@ export class LineHandler extends BufferedWriteHandler {
     }
   }
 
-  /** No way to know where the next line begins: the connection is of no use any more. */
-  #refuse(): void {
+  /** Undefined where none is whole. Throws where no more can be cut. */
+  #nextLine(): Buffer | undefined {
+    const delimiter = this.#currentDelimiter();
+    const line = this.#buffer.next(delimiter);
+    // The end of an unfinished line may be the beginning of its delimiter.
+    const length = line?.length ?? this.#buffer.length - delimiter.length + 1;
+    const limit: unknown = this.maxLineLength;
+    // Said so that NaN is no way to have no limit.
+    if (typeof limit !== 'number' || !(length <= limit)) throw limitError(limit);
+    return line;
+  }
+
+  /**
+   * No way to know where the next line begins: the connection is of no use any more. Closed at once,
+   * so that nothing comes to read on: its next bytes would be taken for a line.
+   */
+  #refuse(error: unknown): void {
     this.#buffer.clear();
-    this.setReadable(false);
-    this.socketMap.callSynchronized(() => {
+    try {
+      this.socketMap[registry].report(this, error);
+    } finally {
       closeHandler(this);
-    });
-    const error = new RangeError(
-      `a line is longer than maxLineLength (${this.maxLineLength} bytes); the connection is closed`,
-    );
-    this.socketMap[registry].report(this, Object.assign(error, { code: 'ERR_LINE_TOO_LONG' }));
+    }
   }
 }
 
-const WANTS_LINES = State.readable | State.closed | State.ended;
+const WANTED = State.readable;
+const WANTS_LINES = WANTED | State.closed | State.ended;
+
+function limitError(limit: unknown): RangeError {
+  if (!(typeof limit === 'number' && limit >= 0)) {
+    return rangeError('maxLineLength', limit, 'a number of bytes, 0 or more');
+  }
+  const error = new RangeError(
+    `a line is longer than maxLineLength (${limit} bytes); the connection is closed`,
+  );
+  return Object.assign(error, { code: 'ERR_LINE_TOO_LONG' });
+}
