@@ -157,4 +157,62 @@ onEveryMap('LineHandler', (map, { testOnSystem }) => {
     turnUntil(map(), () => handler.events.length > 0, 'the line');
     expect(handler.events[0]?.length).toBe(100_000);
   });
+
+  describe('out of the map no line is told, and back in it those that were held', () => {
+    test('taken out in lineReceived', () => {
+      handler.onLine = (line) => {
+        if (line === 'one') map().delHandler(handler);
+      };
+      sendText(theirs, 'one\ntwo\nthree\n');
+      turnUntil(map(), () => handler.events.length > 0, 'the first line');
+      expectQuiet(map());
+      expect(handler.events).toEqual(['one']);
+      map().addHandler(handler);
+      expect(handler.events).toEqual(['one']);
+      turnUntil(map(), () => handler.events.length === 3, 'the others');
+      expect(handler.events).toEqual(['one', 'two', 'three']);
+    });
+
+    test('taken out after resuming, before the next turn', () => {
+      handler.onLine = (line) => {
+        if (line === 'one') handler.setReadable(false);
+      };
+      sendText(theirs, 'one\ntwo\nthree\n');
+      turnUntil(map(), () => !handler.readable, 'the pause');
+      handler.setReadable(true);
+      map().delHandler(handler);
+      expectQuiet(map());
+      expect(handler.events).toEqual(['one']);
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.events.length === 3, 'the others');
+      expect(handler.events).toEqual(['one', 'two', 'three']);
+    });
+
+    test('paused when it comes back', () => {
+      handler.onLine = () => {
+        handler.setReadable(false);
+        map().delHandler(handler);
+      };
+      sendText(theirs, 'one\ntwo\n');
+      turnUntil(map(), () => !handler.readable, 'the pause');
+      map().addHandler(handler);
+      expectQuiet(map());
+      expect(handler.events).toEqual(['one']);
+      handler.setReadable(true);
+      turnUntil(map(), () => handler.events.length === 2, 'the other');
+    });
+
+    test('before the end, which has come meanwhile', () => {
+      handler.onLine = (line) => {
+        if (line === 'one') map().delHandler(handler);
+      };
+      sendText(theirs, 'one\ntwo\nthree\n');
+      theirs.close();
+      turnUntil(map(), () => handler.events.length > 0, 'the first line');
+      expectQuiet(map());
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['one', 'two', 'three', '-close', '-cleanup']);
+    });
+  });
 });

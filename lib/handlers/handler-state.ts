@@ -25,6 +25,8 @@ export const sendHeld: unique symbol = Symbol('sendHeld');
 export const linger: unique symbol = Symbol('linger');
 /** The key of a method: whether input that was taken from the socket still waits to be told. */
 export const hasUntold: unique symbol = Symbol('hasUntold');
+/** The key of a method: has that input told, where it is wanted, in the next turn. */
+export const tellHeld: unique symbol = Symbol('tellHeld');
 /** The key of a method: the handler begins to be watched. */
 export const entered: unique symbol = Symbol('entered');
 /** The key of an idle time-out; undefined where there is none. */

@@ -26,6 +26,7 @@ import {
   socketOf,
   state,
   State,
+  tellHeld,
   unsentBytes,
   unwatched,
   watched,
@@ -242,31 +243,28 @@ export class Handler {
   [unsentBytes](): number {
     return 0;
   }
-
   /** @internal */
   [awaitsOutput](): boolean {
     return (this[state] & (State.writable | State.writeEnded)) === State.writable;
   }
-
   /** @internal */
   [hasUntold](): boolean {
     return false;
   }
-
   /** @internal */
   [heldBytes](): number {
     return 0;
   }
-
   /** @internal */
   [linger](): boolean {
     return false;
   }
-
   /** @internal */
   [flush](): Handled {}
   /** @internal */
   [sendHeld](): void {}
+  /** @internal */
+  [tellHeld](): void {}
   /** @internal */
   [entered](): void {}
   /** @internal */

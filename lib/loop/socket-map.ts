@@ -6,7 +6,7 @@ import { binding } from '../binding';
 import { SocketMapClosedError } from '../errors';
 import type { SocketMap } from '../handlers/handler';
 import { Handler } from '../handlers/handler';
-import { registry, state, State } from '../handlers/handler-state';
+import { registry, state, State, tellHeld } from '../handlers/handler-state';
 import { inspectMap } from '../inspection/inspect';
 import { ObservedLoop } from '../inspection/observed-loop';
 import { Observer } from '../inspection/observer';
@@ -66,6 +66,7 @@ export abstract class BaseSocketMap implements SocketMap {
     if (bits & State.member) throw new Error('addHandler: this handler is in the map already');
     if (handler.fileno() < 0) this[registry].expect(handler);
     else this[registry].add(handler);
+    handler[tellHeld]();
   }
 
   delHandler(handler: Handler): void {

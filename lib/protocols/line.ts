@@ -9,6 +9,7 @@ import {
   sendPieces,
   state,
   State,
+  tellHeld,
 } from '../handlers/handler-state';
 
 import { BufferedWriteHandler } from './buffered-write';
@@ -61,7 +62,12 @@ export class LineHandler extends BufferedWriteHandler {
   /** Lines that were held back while the handler was paused are told in the next turn. */
   override setReadable(readable: boolean): void {
     super.setReadable(readable);
-    if (readable && this[hasUntold]()) this.#tellLater();
+    this[tellHeld]();
+  }
+
+  /** @internal */
+  override [tellHeld](): void {
+    if (this[state] & State.readable && this[hasUntold]()) this.#tellLater();
   }
 
   /** @internal */
@@ -103,7 +109,7 @@ export class LineHandler extends BufferedWriteHandler {
 
   #tellLines(): void {
     const inner = this.socketMap[registry];
-    // Pausing, ending and closing in a callback hold from the next line on.
+    // Pausing, ending, closing and leaving the map in a callback hold from the next line on.
     while ((this[state] & WANTS_LINES) === WANTED) {
       let line: Buffer | undefined;
       try {
@@ -148,7 +154,7 @@ export class LineHandler extends BufferedWriteHandler {
   }
 }
 
-const WANTED = State.readable;
+const WANTED = State.readable | State.member;
 const WANTS_LINES = WANTED | State.closed | State.ended;
 
 function limitError(limit: unknown): RangeError {
