@@ -2,13 +2,14 @@
 import { type Memory, slice } from '../sockets/slab';
 
 const NOTHING = Buffer.alloc(0);
+const NO_MEMORY: Memory = NOTHING.buffer;
 const LEAST_CAPACITY = 256;
 
 export class LineBuffer {
   /** Bytes that are not cut yet lie between `#start` and `#end`. */
   #bytes: Buffer = NOTHING;
   /** What lies under them, and where they begin in it. */
-  #memory: Memory = NOTHING.buffer;
+  #memory = NO_MEMORY;
   #offset = 0;
   #start = 0;
   #end = 0;
@@ -20,6 +21,19 @@ export class LineBuffer {
 
   get length(): number {
     return this.#end - this.#start;
+  }
+
+  /**
+   * Nothing more is cut for now: what is left moves out of memory that is the chunk's, or far too
+   * large. A read's memory is everybody's, and a few bytes of it would keep all of it.
+   */
+  settle(): void {
+    const { length } = this;
+    if (length === 0) {
+      this.clear();
+    } else if (!this.#isOwn || this.#bytes.length > Math.max(LEAST_CAPACITY, 4 * length)) {
+      this.#move(0);
+    }
   }
 
   push(chunk: Buffer): void {
@@ -59,7 +73,10 @@ export class LineBuffer {
   }
 
   clear(): void {
-    this.#hold(NOTHING);
+    // Without asking: most chunks end with a line, and this is what they come to.
+    this.#bytes = NOTHING;
+    this.#memory = NO_MEMORY;
+    this.#offset = 0;
     this.#start = 0;
     this.#end = 0;
     this.#scanned = 0;
@@ -80,9 +97,12 @@ export class LineBuffer {
     return bytes.indexOf(delimiter.length === 1 ? (delimiter[0] ?? 0) : delimiter, this.#scanned);
   }
 
-  /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */
   #reserve(more: number): void {
-    if (this.#isOwn && this.#end + more <= this.#bytes.length) return;
+    if (!this.#isOwn || this.#end + more > this.#bytes.length) this.#move(more);
+  }
+
+  /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */
+  #move(more: number): void {
     const { length } = this;
     // Doubling: a line that arrives byte by byte is copied a constant number of times.
     const bytes = Buffer.allocUnsafeSlow(Math.max(LEAST_CAPACITY, 2 * (length + more)));

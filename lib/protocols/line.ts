@@ -40,7 +40,11 @@ export class LineHandler extends BufferedWriteHandler {
     this.prototype.maxLineLength = 64 * 1024;
   }
 
-  /** A line has come, without its delimiter. The bytes are the handler's to keep. */
+  /**
+   * A line has come, without its delimiter. The bytes are the handler's to keep; a line that is kept
+   * for long should be copied (`Buffer.from(line)`), because it keeps all the memory of its read,
+   * 128 KiB and others' bytes too.
+   */
   lineReceived(_line: Buffer): Handled {}
 
   /** Sends a line and its delimiter. Returns what `sendAll` does. */
@@ -48,7 +52,7 @@ export class LineHandler extends BufferedWriteHandler {
     return this[sendPieces](line, this.#currentDelimiter());
   }
 
-  /** What came after the last delimiter. */
+  /** What came after the last line that was told. In `lineReceived` it is a part of a read, as that is. */
   get remainder(): Buffer {
     return this.#buffer.rest();
   }
@@ -126,6 +130,7 @@ export class LineHandler extends BufferedWriteHandler {
         inner.report(this, error);
       }
     }
+    this.#buffer.settle();
   }
 
   /** Undefined where none is whole. Throws where no more can be cut. */
