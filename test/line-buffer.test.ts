@@ -57,18 +57,19 @@ describe('LineBuffer', () => {
   });
 
   test('keeps lines that are not taken yet', () => {
-    const takes = fc.array(fc.tuple(letters, fc.nat(3)), { maxLength: 30 });
+    const takes = fc.array(fc.tuple(letters, fc.nat(3), fc.boolean()), { maxLength: 30 });
     fc.assert(
       fc.property(takes, delimiters, (parts, text) => {
         const delimiter = Buffer.from(text);
         const buffer = new LineBuffer();
         const lines: string[] = [];
-        for (const [part, most] of parts) {
+        for (const [part, most, isSettled] of parts) {
           buffer.push(Buffer.from(part));
           for (let i = 0; i < most; i++) {
             const line = buffer.next(delimiter);
             if (line !== undefined) lines.push(line.toString());
           }
+          if (isSettled) buffer.settle();
         }
         lines.push(...takeLines(buffer, delimiter).map(String));
         expect(lines).toEqual(model(parts.map(([part]) => part).join(''), text).lines);
@@ -82,6 +83,30 @@ describe('LineBuffer', () => {
     expect(buffer.next(Buffer.from('\r\n'))).toBeUndefined();
     expect(buffer.next(Buffer.from(','))?.toString()).toBe('name');
     expect(buffer.rest().toString()).toBe('value');
+  });
+
+  test('what is left moves into memory of its own, and again when it has shrunk', () => {
+    const buffer = new LineBuffer();
+    const newline = Buffer.from('\n');
+    const chunk = Buffer.from(`whole\n${'x'.repeat(5000)}\n${'y'.repeat(5000)}\nhalf`);
+    const size = (): number => buffer.rest().buffer.byteLength;
+    buffer.push(chunk);
+    expect(buffer.next(newline)?.buffer === chunk.buffer).toBe(true);
+    buffer.settle();
+    const moved = size();
+    expect(moved).toBeLessThan(4 * buffer.length);
+    buffer.next(newline);
+    buffer.settle();
+    // Not for every line: whoever settles behind each would copy without end.
+    expect(size()).toBe(moved);
+    buffer.next(newline);
+    buffer.settle();
+    expect(size()).toBeLessThan(1000);
+    expect(buffer.rest().toString()).toBe('half');
+    buffer.push(Buffer.from('\n'));
+    expect(buffer.next(newline)?.toString()).toBe('half');
+    buffer.settle();
+    expect(size()).toBe(0);
   });
 
   test('a cleared buffer begins anew', () => {
