@@ -45,7 +45,8 @@ export function checkSeconds(
 ): asserts value is number {
   if (typeof value !== 'number') throw typeError(name, value, 'a number of seconds');
   if (!(value >= 0) || (value === Infinity && !mayBeInfinite)) {
-    throw rangeError(name, value, 'a number of seconds, 0 or more');
+    const kind = mayBeInfinite ? 'a number' : 'a finite number';
+    throw rangeError(name, value, `${kind} of seconds, 0 or more`);
   }
 }
 

@@ -21,6 +21,7 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
     files: [
       'handlers/handler-state',
       'handlers/registry',
+      'handlers/life',
       'handlers/description',
       'handlers/handler',
     ],

@@ -64,7 +64,8 @@ describe('making handlers', () => {
 
   test('Server', () => {
     expectRefused(misuse('new', 'socketMap', NO_MAP, (value) => new Server(value, IOHandler)));
-    expectRefused(misuse('new', 'handlerClass', NO_FUNCTION, (value) => new Server(map, value)));
+    const noClass = [...NO_FUNCTION, () => undefined, Map, Object];
+    expectRefused(misuse('new', 'handlerClass', noClass, (value) => new Server(map, value)));
   });
 
   test('on a closed map says so', () => {

@@ -7,9 +7,9 @@ import { constants, Errno } from '../sockets/constants';
 import { Socket, whenGone } from '../sockets/socket';
 import type { Timer } from '../timers';
 
-import type { Handled } from './handler';
-import { dropSocket, giveSocket, Handler, openSocket } from './handler';
+import { type Handled, Handler } from './handler';
 import { failure, registry, release, socketOf, state, State, unwatched } from './handler-state';
+import { dropSocket, giveSocket, openSocket } from './life';
 
 /** How long a listener rests when accepting fails, doubling from the first to the last. */
 const FIRST_REST_SECONDS = 0.05;
@@ -135,7 +135,7 @@ export class AcceptHandler extends Handler {
     // that is ready turn after turn is busy, and takes more at a time.
     this.#burst = turn === this.#lastTurn + 1 ? Math.min(2 * this.#burst, this.acceptsPerTurn) : 1;
     this.#lastTurn = turn;
-    for (let i = 0; i < this.#burst && this.readable && !this.closed && this.#hasRoom; i++) {
+    for (let i = 0; i < this.#burst && this.#isAccepting && this.#hasRoom; i++) {
       if (!this.#acceptOne()) break;
     }
     if (!this.#hasRoom) this.#park();
@@ -179,14 +179,25 @@ export class AcceptHandler extends Handler {
       socket[whenGone] = this.#gone;
     }
     const inner = this.socketMap[registry];
-    try {
-      inner.settle(this, this.handleAccept(socket, address));
-    } catch (error) {
-      // Nobody else knows of the socket, unless a handler took it before the error.
+    // Nobody else knows of the socket, unless a handler took it before the error.
+    const abandon = (): void => {
       if (!inner.holds(socket)) socket.close();
+    };
+    try {
+      const result = this.handleAccept(socket, address);
+      inner.settle(this, result);
+      if (result !== undefined) Promise.resolve(result).catch(abandon);
+    } catch (error) {
+      abandon();
       throw error;
     }
     return true;
+  }
+
+  /** Any of the connections may have been made the last. */
+  get #isAccepting(): boolean {
+    const { member, readable, closed } = State;
+    return (this[state] & (member | readable | closed)) === (member | readable);
   }
 
   get #hasRoom(): boolean {

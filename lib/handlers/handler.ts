@@ -1,10 +1,9 @@
 /** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
 import util from 'node:util';
 
-import { checkInteger, typeError } from '../arguments';
-import { closedError, noSocketError, SocketMapClosedError, SystemError } from '../errors';
+import { typeError } from '../arguments';
+import { closedError, SocketMapClosedError, type SystemError } from '../errors';
 import type { MapInspection } from '../inspection/shapes';
-import { Errno } from '../sockets/constants';
 import type { Socket, SocketSurface } from '../sockets/socket';
 import type { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
@@ -20,7 +19,6 @@ import {
   linger,
   registry,
   release,
-  roleBits,
   sendHeld,
   settleConnect,
   socketOf,
@@ -31,6 +29,7 @@ import {
   unwatched,
   watched,
 } from './handler-state';
+import { closeHandler, giveSocket, openSocket } from './life';
 import type { Handled, Registry } from './registry';
 
 export type { Handled };
@@ -288,13 +287,16 @@ export class Handler {
 
   #setInterest(name: 'readable' | 'writable', isWanted: boolean): void {
     if (typeof isWanted !== 'boolean') throw typeError(name, isWanted, 'a boolean');
+    const isReading = name === 'readable';
     const bit = State[name];
     const before = this[state];
-    if (before & State.closed) throw closedError(name, this.constructor.name);
+    if (before & State.closed) {
+      throw closedError(isReading ? 'setReadable' : 'setWritable', this.constructor.name);
+    }
     let after = isWanted ? before | bit : before & ~bit;
     if (after === before) return;
     // Whoever wants to read again is to hear of the end that it was spared while paused.
-    if (isWanted && bit === State.readable) after &= ~(State.parked | State.hungUp);
+    if (isWanted && isReading) after &= ~(State.parked | State.hungUp);
     this[state] = after;
     if (after & State.member) {
       const inner = this.#socketMap[registry];
@@ -302,47 +304,4 @@ export class Handler {
       if (after & (State.failed | State.hungUp)) inner.endLater(this);
     }
   }
-}
-
-/** Gives a handler its socket, and the handler to its map. */
-export function giveSocket(handler: Handler, socket: SocketSurface): void {
-  const fd = socket.fileno();
-  if (fd < 0) throw new SystemError('fcntl', Errno.badDescriptor);
-  checkInteger('sock.fileno()', fd);
-  handler[socketOf] = socket;
-  // One that was taken out while its name was being resolved stays out.
-  if (handler[state] & State.member) handler.socketMap[registry].add(handler);
-  handler[state] |= roleBits[socket.role];
-}
-
-/** Takes away a socket whose connection attempt failed, so that another can take its place. */
-export function dropSocket(handler: Handler): void {
-  const inner = handler.socketMap[registry];
-  const isMember = handler[state] & State.member;
-  inner.delete(handler);
-  handler[socketOf]?.close();
-  handler[socketOf] = undefined;
-  if (isMember) inner.expect(handler);
-}
-
-/** Ends a handler, whatever `close` its class has. Once more does nothing. */
-export function closeHandler(handler: Handler): void {
-  if (handler[state] & State.closed) return;
-  const inner = handler.socketMap[registry];
-  handler[sendHeld]();
-  // Out of the map first: the descriptor's number may be another's as soon as it is closed.
-  inner.delete(handler);
-  handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
-  handler[socketOf]?.close();
-  handler[release]();
-  inner.cleanup(handler);
-}
-
-/** The socket that `method` needs, or an error that says why there is none. */
-export function openSocket(handler: Handler, method: string): SocketSurface {
-  const socket = handler[socketOf];
-  if (socket === undefined || handler[state] & State.closed) {
-    throw (handler.closed ? closedError : noSocketError)(method, handler.constructor.name);
-  }
-  return socket;
 }

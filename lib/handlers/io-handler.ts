@@ -7,10 +7,9 @@ import type { Address, SocketAddress } from '../sockets/address-types';
 import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
 import { slab } from '../sockets/slab';
-import { Socket } from '../sockets/socket';
+import { Socket, type SocketSurface } from '../sockets/socket';
 
-import type { Handled } from './handler';
-import { dropSocket, giveSocket, Handler, openSocket } from './handler';
+import { type Handled, Handler } from './handler';
 import {
   entered,
   failure,
@@ -23,6 +22,7 @@ import {
   State,
 } from './handler-state';
 import { IdleWatch } from './idle-watch';
+import { dropSocket, giveSocket, openSocket } from './life';
 
 const NOTHING = Buffer.alloc(0);
 
@@ -38,8 +38,8 @@ const MISUSE: ReadonlySet<string> = new Set([
 ]);
 
 /** What made the map stop watching, until something is read. */
-const { connecting, failed, hungUp, open, parked, readable, readShut, timed, urgentTold } = State;
-const { writeEnded } = State;
+const { connecting, ending, failed, hungUp, open, parked, readable, readShut, timed } = State;
+const { urgentTold, writeEnded } = State;
 const UNTIL_READ = parked | hungUp | urgentTold | failed;
 
 /** Manages the I/O of one connection. asynchia's `IOHandler`. */
@@ -82,6 +82,10 @@ export class IOHandler extends Handler {
    */
   connect(address: Address): void {
     if (this.closed) openSocket(this, 'connect');
+    if (this[state] & ending) {
+      const what = `connect: this ${this.constructor.name} is ending`;
+      throw new Error(`${what}; make a new handler for another connection`);
+    }
     if (this.socketMap.closed) throw new SocketMapClosedError('connect');
     const parsed = parseAddress(address);
     if (this[state] & connecting) throw new SystemError('connect', Errno.alreadyConnecting);
@@ -154,7 +158,10 @@ export class IOHandler extends Handler {
       return 0;
     }
     // One test for all that is rare.
-    if ((this[state] & (readable | UNTIL_READ | timed)) !== readable) this.#received(count);
+    if ((this[state] & (readable | UNTIL_READ | timed)) !== readable) {
+      const isRead = count !== 0 || (length ?? buffer.length - (offset ?? 0)) > 0;
+      if (isRead && !(flags & constants.MSG_PEEK)) this.#received(count);
+    }
     return count > 0 ? count : 0;
   }
 
@@ -245,9 +252,18 @@ export class IOHandler extends Handler {
     if (typeof result === 'string') {
       this.#failConnect(lookupError(result, hostname));
     } else {
-      this.#candidates = result.map((packed) => resolvedAddress(packed, port));
+      const addresses = result.map((packed) => resolvedAddress(packed, port));
+      this.#candidates = this.#own(addresses) ?? addresses;
       this.#attempt();
     }
+  }
+
+  /** A socket that was handed in, with options of its own, is not replaced: it gets one attempt. */
+  #own(addresses: SocketAddress[]): SocketAddress[] | undefined {
+    const socket = this[socketOf];
+    if (socket === undefined) return undefined;
+    const family = domainOf(socket);
+    return [...addresses.filter((each) => familyOf(each) === family), ...addresses].slice(0, 1);
   }
 
   /** Tries the addresses that are left until one is on its way. */
@@ -289,8 +305,8 @@ export class IOHandler extends Handler {
   #received(count: number): void {
     if (this[state] & timed && count > 0) this[idleWatch]?.stir();
     if ((this[state] & (readable | UNTIL_READ)) === readable) return;
-    // Something was read, and so the map has reason to look at the descriptor afresh.
-    this[state] &= ~(parked | hungUp | urgentTold);
+    // Read from, the descriptor has to be looked at afresh; but urgent data is still told.
+    this[state] &= count > 0 ? ~(parked | hungUp | urgentTold) : ~(parked | hungUp);
     const inner = this.socketMap[registry];
     inner.changed(this);
     if (this[state] & failed) inner.endLater(this);
@@ -308,6 +324,15 @@ export function failTransfer(handler: Handler, error: unknown): void {
   const inner = handler.socketMap[registry];
   inner.changed(handler);
   inner.endLater(handler);
+}
+
+/** socket(7); undefined where it is no socket, as connecting will tell. */
+function domainOf(socket: SocketSurface): number | undefined {
+  try {
+    return socket.getsockopt(constants.SOL_SOCKET, constants.SO_DOMAIN);
+  } catch {
+    return undefined;
+  }
 }
 
 function familyOf(address: SocketAddress): number {

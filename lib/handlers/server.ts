@@ -1,20 +1,27 @@
 /** Server: a listener that makes a handler of one class for every connection. */
-import { checkFunction } from '../arguments';
+import { typeError } from '../arguments';
 import type { Address, SocketAddress } from '../sockets/address-types';
 import type { Socket } from '../sockets/socket';
 
 import { AcceptHandler } from './acceptor';
-import type { Handled, Handler, SocketMap } from './handler';
+import { type Handled, Handler, type SocketMap } from './handler';
 
 /** A class whose instances serve one connection each. */
 export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;
+
+function isHandlerClass(value: unknown): boolean {
+  return typeof value === 'function' && value.prototype instanceof Handler;
+}
 
 /** Makes a handler per connection. asynchia's `Server`. */
 export class Server<H extends Handler = Handler> extends AcceptHandler {
   readonly #handlerClass: HandlerClass<H>;
 
   constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>) {
-    checkFunction('handlerClass', handlerClass);
+    // Not found out only when the first connection comes.
+    if (!isHandlerClass(handlerClass)) {
+      throw typeError('handlerClass', handlerClass, 'a class that extends Handler');
+    }
     super(socketMap);
     this.#handlerClass = handlerClass;
   }

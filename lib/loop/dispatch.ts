@@ -6,7 +6,7 @@
  * The kernel only hints at it (`ENDING`), and only then is the socket asked what is unread.
  */
 import { SystemError } from '../errors';
-import { closeHandler, Handler } from '../handlers/handler';
+import { Handler } from '../handlers/handler';
 import {
   awaitsOutput,
   failure,
@@ -21,6 +21,7 @@ import {
   unwatched,
   watched,
 } from '../handlers/handler-state';
+import { closeHandler } from '../handlers/life';
 import type { Notifier } from '../notifier';
 import {
   ENDING,
@@ -45,7 +46,8 @@ const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
 export function interestOf(handler: Handler): number {
   const bits = handler[state];
   if (bits & ending) return 0;
-  if (bits & connecting) return POLLOUT;
+  // While a name is looked up, one that was handed in is not under way yet: not an event of its own.
+  if (bits & connecting) return handler[socketOf]?.role === 'connected' ? POLLOUT : 0;
   if (!(bits & open)) return 0;
   if (bits & listening) return (bits & (readable | parked)) === readable ? POLLIN : 0;
   let mask = (bits & (writable | hungUp | failed)) === writable ? POLLOUT : 0;

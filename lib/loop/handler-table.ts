@@ -2,8 +2,8 @@
 import { typeError } from '../arguments';
 import { SystemError } from '../errors';
 import type { Handled, Handler } from '../handlers/handler';
-import { closeHandler } from '../handlers/handler';
 import { entered, failure, socketOf, state, State, watched } from '../handlers/handler-state';
+import { closeHandler } from '../handlers/life';
 import type { Registry } from '../handlers/registry';
 import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
@@ -234,9 +234,17 @@ export class HandlerTable implements Registry<Handler> {
 
   /** Closes every handler. */
   closeAll(): void {
-    for (const handler of this.#withoutDescriptor) closeHandler(handler);
+    const close = (handler: Handler): void => {
+      try {
+        closeHandler(handler);
+      } catch (error) {
+        // A notifier's own; the others are closed all the same.
+        this.raise(error);
+      }
+    };
+    for (const handler of this.#withoutDescriptor) close(handler);
     for (const handler of this.#handlers) {
-      if (handler !== undefined) closeHandler(handler);
+      if (handler !== undefined) close(handler);
     }
   }
 

@@ -2,7 +2,6 @@ import type { Data } from '../arguments';
 import { bytesOf, checkInteger, rangeError } from '../arguments';
 import { SystemError } from '../errors';
 import type { Handled } from '../handlers/handler';
-import { closeHandler, openSocket } from '../handlers/handler';
 import {
   awaitsOutput,
   flush,
@@ -14,9 +13,11 @@ import {
   sendPieces,
   state,
   State,
+  tellHeld,
   unsentBytes,
 } from '../handlers/handler-state';
 import { failTransfer, IOHandler } from '../handlers/io-handler';
+import { closeHandler, openSocket } from '../handlers/life';
 import { constants, Errno } from '../sockets/constants';
 import type { Timer } from '../timers';
 
@@ -155,12 +156,12 @@ export class BufferedWriteHandler extends IOHandler {
   override [flush](): Handled {
     this.#isFlushDue = false;
     if (this.closed) return;
-    this.#sendQueue();
+    if (this[state] & open) this.#sendQueue();
     if (this.bufferedAmount > 0 || this[state] & failed) return;
     if (this[state] & shutdownDue) this.shutdown(constants.SHUT_WR);
     if (this[state] & ended) {
       this.#finishOutput();
-    } else if (this.#isDrainWanted) {
+    } else if (this.#isDrainWanted && this[state] & member) {
       this.#isDrainWanted = false;
       return this.handleDrain();
     }
@@ -169,6 +170,14 @@ export class BufferedWriteHandler extends IOHandler {
   /** @internal */
   override [sendHeld](): void {
     if (this.#isFlushDue && this.#canSend()) this.#sendQueue();
+    this.#isFlushDue = false;
+  }
+
+  /** @internal What was sent while it was out of the map is told now. */
+  override [tellHeld](): void {
+    if (this.#isDrainWanted && this.bufferedAmount === 0 && this[state] & open) {
+      this.socketMap[registry].flushLater(this);
+    }
   }
 
   /** @internal What `handleClose` has sent is sent on, though nothing but the cleanup is told. */

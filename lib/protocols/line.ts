@@ -1,7 +1,7 @@
 import type { Data } from '../arguments';
 import { bytesOf, rangeError } from '../arguments';
 import type { Handled } from '../handlers/handler';
-import { closeHandler } from '../handlers/handler';
+import { closeHandler } from '../handlers/life';
 import {
   hasUntold,
   heldBytes,
@@ -71,6 +71,7 @@ export class LineHandler extends BufferedWriteHandler {
 
   /** @internal */
   override [tellHeld](): void {
+    super[tellHeld]();
     if (this[state] & State.readable && this[hasUntold]()) this.#tellLater();
   }
 

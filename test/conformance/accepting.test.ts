@@ -1,7 +1,8 @@
 import net from 'node:net';
 
 import type { Socket } from '../../lib';
-import { AcceptHandler, constants, type SocketMap, type SystemError } from '../../lib';
+import { AcceptHandler, constants, type Handled, type SocketMap } from '../../lib';
+import type { SystemError } from '../../lib';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
 import type { Program } from '../support/processes';
 import { Recorder } from '../support/recorder';
@@ -15,7 +16,7 @@ const { SO_LINGER, SOL_SOCKET } = constants;
 class Acceptor extends AcceptHandler {
   readonly accepted: Socket[] = [];
   readonly errors: string[] = [];
-  onAccept: (socket: Socket) => void = () => {};
+  onAccept: (socket: Socket) => Handled = () => {};
   cleanups = 0;
 
   constructor(socketMap: SocketMap) {
@@ -24,9 +25,9 @@ class Acceptor extends AcceptHandler {
     this.listen(1000);
   }
 
-  override handleAccept(socket: Socket): void {
+  override handleAccept(socket: Socket): Handled {
     this.accepted.push(socket);
-    this.onAccept(socket);
+    return this.onAccept(socket);
   }
 
   override handleAcceptError(error: SystemError): void {
@@ -115,6 +116,32 @@ onEveryMap('accepting', (map, { testWithoutFaults }) => {
     turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
     expect(acceptor.errors).toEqual(['not this one']);
     expect(acceptor.accepted.map((socket) => socket.closed)).toEqual([false, true, false]);
+  });
+
+  test('rule 9: so is one whose handleAccept rejects, unless a handler took it', async () => {
+    acceptor.onAccept = async (socket) => {
+      const isTaken = acceptor.accepted.length === 2;
+      if (isTaken) new Recorder(map(), socket);
+      await Promise.resolve();
+      throw new Error('not this one');
+    };
+    connect(2);
+    turnUntil(map(), () => acceptor.accepted.length === 2, 'connections');
+    await until(() => acceptor.errors.length === 2, 'the rejections');
+    expect(acceptor.accepted.map((socket) => socket.closed)).toEqual([true, false]);
+  });
+
+  test('rules 6, 7: taken out of the map by handleAccept, it accepts no more', () => {
+    // A listener that is ready turn after turn takes several at a time.
+    acceptor.onAccept = () => {
+      if (acceptor.accepted.length === 3) map().delHandler(acceptor);
+    };
+    connect(20);
+    turnUntil(map(), () => acceptor.accepted.length >= 3, 'connections');
+    expectQuiet(map());
+    expect(acceptor.accepted.length).toBe(3);
+    map().addHandler(acceptor);
+    turnUntil(map(), () => acceptor.accepted.length === 20, 'the others');
   });
 
   test('a connection that a handler took before handleAccept threw is left to it', () => {

@@ -1,11 +1,13 @@
 import {
   Handler,
   IOHandler,
+  Notifier,
   Server,
   type Socket,
   type SocketMap,
   SocketMapClosedError,
 } from '../../lib';
+import { candidates } from '../../lib/maps';
 import { saturate } from '../support/echoing';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
@@ -25,6 +27,25 @@ const peers: Socket[] = [];
 afterEach(() => {
   for (const peer of peers.splice(0)) peer.close();
 });
+
+test.each(candidates)(
+  'rule 17: a notifier that throws keeps no handler alive ($backend)',
+  (Map) => {
+    class Throwing extends Notifier {
+      override cleanupObj(handler: Handler): void {
+        super.cleanupObj(handler);
+        throw new Error(`thrown after ${String(handler.closed)}`);
+      }
+    }
+    const map = new Map({ notifier: new Throwing() });
+    const handlers = [1, 2, 3].map((n) => handlerWith(map, `${n}`));
+    expect(() => map.close()).toThrow(AggregateError);
+    expect(handlers.map(({ events, closed }) => [...events, closed])).toEqual(
+      handlers.map(() => ['cleanup', true]),
+    );
+    map.close();
+  },
+);
 
 onEveryMap('a closed map', (map, { testWithoutFaults }) => {
   test('rule 17: it can no longer be waited on, and says so', async () => {

@@ -91,6 +91,42 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     expect(handler.error!.errno).toBeLessThan(0);
   });
 
+  test.each([
+    ['a refusal', (): Address => deadAddress()],
+    ['an unknown path', (): Address => path.join(directory, 'missing')],
+    ['an unknown name', (): Address => ['no-such-host.invalid', 80]],
+  ])('rule 8: after %s, connecting again is refused, and says what to do', (_name, address) => {
+    const handler = new Acting(map());
+    handler.on.connectFailed = () => handler.connect(tcpListener().getsockname());
+    handler.connect(address());
+    turnUntil(map(), () => handler.closed, 'the failure');
+    expectQuiet(map());
+    expect(handler.events).toEqual([
+      expect.stringMatching(/^connectFailed E/),
+      expect.stringMatching(/^error connect: this Acting is ending; make a new handler/),
+      'cleanup',
+    ]);
+  });
+
+  test('rule 8: a socket that was handed in is not replaced where a name has other addresses', () => {
+    const { SOL_SOCKET, SO_KEEPALIVE } = constants;
+    const own = createSocket();
+    own.setsockopt(SOL_SOCKET, SO_KEEPALIVE, true);
+    const handler = new Recorder(map(), own);
+    const listener = tcpListener();
+    const bound = listener.getsockname();
+    handler.connect(['localhost', 'port' in bound ? bound.port : 0]);
+    turnUntil(map(), () => handler.connected || handler.closed, 'the connection');
+    expect(handler.events).toEqual(['connect']);
+    expect(handler.socket).toBe(own);
+    expect(own.getsockopt(SOL_SOCKET, SO_KEEPALIVE)).toBe(1);
+    listener.close();
+    const refused = new Recorder(map(), createSocket());
+    refused.connect(['localhost', deadAddress()[1]]);
+    turnUntil(map(), () => refused.closed, 'the failure');
+    expect(refused.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
+  });
+
   test('rule 8: a name all of whose addresses refuse fails once', () => {
     const handler = failed(['localhost', deadAddress()[1]]);
     expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);

@@ -1,5 +1,5 @@
 /** Urgent data, and errors that leave a connection standing: handleExcept (rules 3 and 5). */
-import { constants, type Socket } from '../../lib';
+import { constants, IOHandler, type Socket } from '../../lib';
 import { POLLIN, POLLPRI } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
@@ -100,5 +100,34 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
     untilReady(theirs, POLLIN);
     expect(receiveText(theirs)).toBe('still standing');
     theirs.close();
+  });
+
+  describe('that is only looked at', () => {
+    const looks: [string, (handler: Looking) => unknown][] = [
+      ['peek', (handler) => handler.peek(10)],
+      ['an empty receive', (handler) => handler.recvInto(Buffer.alloc(0))],
+      ['a receive of nothing', (handler) => handler.recv(0)],
+    ];
+
+    class Looking extends IOHandler {
+      told = 0;
+      look: (handler: Looking) => unknown = () => undefined;
+      override handleExcept(): void {
+        this.told++;
+        this.look(this);
+      }
+    }
+
+    testWithoutFaults.each(looks)('rule 5: %s does not have it told again', (_name, look) => {
+      const [ours, theirs] = tcpPair();
+      const handler = new Looking(map(), ours);
+      handler.look = look;
+      sendText(theirs, 'abc');
+      sendUrgent(theirs, '!');
+      untilReady(ours, POLLPRI);
+      expectQuiet(map());
+      expect(handler.told).toBe(1);
+      theirs.close();
+    });
   });
 });

@@ -53,6 +53,11 @@ export class Actor implements Player {
     return this.writable && this.bufferedAmount === 0 && !this.role.isShut && !this.role.isEnded;
   }
 
+  /** All is sent, and could not be told while it was out of the map. */
+  get owesDrain(): boolean {
+    return this.isDrainWanted && this.connected && this.bufferedAmount === 0 && !this.hasFailed;
+  }
+
   get hasUrgent(): boolean {
     return this.socket.urgentAt !== undefined;
   }
@@ -82,7 +87,8 @@ export class Actor implements Player {
       this.fail(verdict);
       return 0;
     }
-    this.isParked = this.isHungUp = this.isUrgentTold = false;
+    this.isParked = this.isHungUp = false;
+    if (count > 0) this.isUrgentTold = false;
     if (this.hasFailed) this.model.pending.add(this);
     return count;
   }
@@ -159,12 +165,12 @@ export class Actor implements Player {
   flush(): void {
     this.isFlushDue = false;
     if (this.closed) return;
-    this.sendBuffered();
-    if (this.bufferedAmount > 0) return;
+    if (this.connected) this.sendBuffered();
+    if (this.bufferedAmount > 0 || this.hasFailed) return;
     if (this.role.isShut) this.socket.endOutput();
     if (this.role.isEnded) {
       this.#finishOutput();
-    } else if (this.isDrainWanted && !this.hasFailed) {
+    } else if (this.isDrainWanted && this.isMember) {
       this.isDrainWanted = false;
       this.model.tell(this, 'drain');
     }
@@ -193,14 +199,15 @@ export class Actor implements Player {
   }
 
   /** What one callback has sent leaves before its socket is closed. */
-  #sendHeld(): void {
+  sendHeld(): void {
     if (this.isFlushDue && this.connected && !this.writable) this.sendBuffered();
+    this.isFlushDue = false;
   }
 
   /** Rule 14: what `handleClose` has sent is sent on, and nothing but the cleanup is told. */
   linger(): boolean {
     if (!this.isMember || this.isLingering) return false;
-    this.#sendHeld();
+    this.sendHeld();
     if (this.bufferedAmount === 0 || this.hasFailed) return false;
     this.isEnding = false;
     this.role.isEnded = this.hasReadEnd = this.isLingering = true;
@@ -210,7 +217,7 @@ export class Actor implements Player {
   /** Rule 3: `handleCleanup` once, when it is out of the map and closed, and then nothing. */
   close(): void {
     if (this.closed) return;
-    this.#sendHeld();
+    this.sendHeld();
     this.isMember = false;
     this.closed = true;
     this.connected = this.isConnecting = this.isClogged = false;

@@ -74,6 +74,7 @@ export class Model extends Stage<Actor> {
   add(actor: Actor): void {
     actor.isMember = true;
     actor.since = this.turnNumber;
+    if (actor.owesDrain) this.unflushed.push(actor);
     if (actor.hasFailed || actor.hasReadEnd || actor.isHungUp) this.pending.add(actor);
   }
 

@@ -1,0 +1,62 @@
+/** A handler's life: it gets its socket, may get another, and is ended. */
+import { checkInteger } from '../arguments';
+import { closedError, noSocketError, SystemError } from '../errors';
+import { Errno } from '../sockets/constants';
+import type { SocketSurface } from '../sockets/socket';
+
+import { registry, release, roleBits, sendHeld, socketOf, state, State } from './handler-state';
+import type { Registry } from './registry';
+
+/** What of a handler its life is about. */
+interface Living {
+  [state]: number;
+  [socketOf]: SocketSurface | undefined;
+  readonly closed: boolean;
+  readonly socketMap: { readonly [registry]: Registry<Living> };
+  fileno(): number;
+  [sendHeld](): void;
+  [release](): void;
+}
+
+/** Gives a handler its socket, and the handler to its map. */
+export function giveSocket(handler: Living, socket: SocketSurface): void {
+  const fd = socket.fileno();
+  if (fd < 0) throw new SystemError('fcntl', Errno.badDescriptor);
+  checkInteger('sock.fileno()', fd);
+  handler[socketOf] = socket;
+  // One that was taken out while its name was being resolved stays out.
+  if (handler[state] & State.member) handler.socketMap[registry].add(handler);
+  handler[state] |= roleBits[socket.role];
+}
+
+/** Takes away a socket whose connection attempt failed, so that another can take its place. */
+export function dropSocket(handler: Living): void {
+  const inner = handler.socketMap[registry];
+  const isMember = handler[state] & State.member;
+  inner.delete(handler);
+  handler[socketOf]?.close();
+  handler[socketOf] = undefined;
+  if (isMember) inner.expect(handler);
+}
+
+/** Ends a handler, whatever `close` its class has. Once more does nothing. */
+export function closeHandler(handler: Living): void {
+  if (handler[state] & State.closed) return;
+  const inner = handler.socketMap[registry];
+  handler[sendHeld]();
+  // Out of the map first: the descriptor's number may be another's as soon as it is closed.
+  inner.delete(handler);
+  handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
+  handler[socketOf]?.close();
+  handler[release]();
+  inner.cleanup(handler);
+}
+
+/** The socket that `method` needs, or an error that says why there is none. */
+export function openSocket(handler: Living, method: string): SocketSurface {
+  const socket = handler[socketOf];
+  if (socket === undefined || handler[state] & State.closed) {
+    throw (handler.closed ? closedError : noSocketError)(method, handler.constructor.name);
+  }
+  return socket;
+}

@@ -1,0 +1,47 @@
+/** A handler that is out of the map is told of nothing, and of what it missed when it is back. */
+import { POLLIN } from '../../lib/select';
+import { Acting } from '../support/acting';
+import { onEveryMap } from '../support/maps';
+import { receiveText, sendText, socketpair, untilReady } from '../support/streams';
+import { expectQuiet, turnUntil } from '../support/turns';
+
+onEveryMap('out of the map', (map, { testWithoutFaults }) => {
+  testWithoutFaults(
+    'rule 6: handleDrain is told when it is back, and its output is sent at once',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.highWaterMark = 1;
+      handler.on.read = () => {
+        handler.sendAll('reply');
+        map().delHandler(handler);
+      };
+      sendText(theirs, 'go');
+      turnUntil(map(), () => handler.received === 'go', 'the callback');
+      untilReady(theirs, POLLIN);
+      expectQuiet(map());
+      expect(handler.events).toEqual(['read go']);
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.count('drain') > 0, 'the drain');
+      expect(handler.events.filter((event) => event !== 'write')).toEqual(['read go', 'drain']);
+      theirs.close();
+    },
+  );
+
+  testWithoutFaults('rule 6: ending while out of the map is finished when it is back', () => {
+    const [ours, theirs] = socketpair();
+    const handler = new Acting(map(), ours);
+    handler.on.read = () => {
+      handler.end('reply');
+      map().delHandler(handler);
+    };
+    sendText(theirs, 'go');
+    map().poll(1);
+    expectQuiet(map());
+    expect(receiveText(theirs)).toBe('reply');
+    theirs.close();
+    map().addHandler(handler);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['read go', 'cleanup']);
+  });
+});
