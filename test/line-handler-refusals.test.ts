@@ -10,6 +10,7 @@ const NO_DELIMITER: readonly [string, unknown][] = [
   ['an empty text', ''],
   ['no bytes', new Uint8Array(0)],
   ['null', null],
+  ['undefined', undefined],
   ['a number', 5],
 ];
 

@@ -94,7 +94,7 @@ export class LineHandler extends BufferedWriteHandler {
 
   /** Not a getter: V8 calls a private one by way of its run-time. */
   #currentDelimiter(): Buffer {
-    if (this.#delimiterText !== this.delimiter) {
+    if (this.#delimiterText !== this.delimiter || this.#delimiterBytes.length === 0) {
       const bytes = Buffer.from(bytesOf('delimiter', this.delimiter));
       if (bytes.length === 0) {
         throw rangeError('delimiter', this.delimiter, 'a string or a view of bytes, not empty');
