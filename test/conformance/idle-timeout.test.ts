@@ -434,7 +434,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     Object.defineProperty(field, 'idleTimeout', { value: -1, writable: true });
     turnUntil(map(), () => field.events.length > 0, 'the error');
     expect(field.events).toEqual([
-      'error idleTimeout must be a number of seconds, 0 or more; got -1',
+      'error idleTimeout must be a finite number of seconds, 0 or more; got -1',
     ]);
     expectQuiet(map());
   });
