@@ -81,6 +81,12 @@ export function closedError(method: string, what: string): Error {
   return Object.assign(new Error(`${method}: this ${what} is closed`), { code: 'ERR_CLOSED' });
 }
 
+/** A handler whose end is being told, or whose attempt to connect failed, cannot connect again. */
+export function endingError(method: string, what: string): Error {
+  const message = `${method}: this ${what} is ending; make a new handler for another connection`;
+  return Object.assign(new Error(message), { code: 'ERR_CLOSED' });
+}
+
 /** libuv's numbers for what getaddrinfo(3) fails with, by the codes that Node gives them. */
 const LOOKUP_ERRNO: Readonly<Record<string, number>> = {
   EAI_AGAIN: -3001,

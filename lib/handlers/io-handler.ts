@@ -1,7 +1,7 @@
 /** IOHandler: a handler that connects, receives and sends. */
 import type { Data } from '../arguments';
 import { bytesOf, checkInteger } from '../arguments';
-import { lookupError, SocketMapClosedError, SystemError } from '../errors';
+import { endingError, lookupError, SocketMapClosedError, SystemError } from '../errors';
 import { parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
 import type { Address, SocketAddress } from '../sockets/address-types';
 import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
@@ -82,10 +82,7 @@ export class IOHandler extends Handler {
    */
   connect(address: Address): void {
     if (this.closed) openSocket(this, 'connect');
-    if (this[state] & ending) {
-      const what = `connect: this ${this.constructor.name} is ending`;
-      throw new Error(`${what}; make a new handler for another connection`);
-    }
+    if (this[state] & ending) throw endingError('connect', this.constructor.name);
     if (this.socketMap.closed) throw new SocketMapClosedError('connect');
     const parsed = parseAddress(address);
     if (this[state] & connecting) throw new SystemError('connect', Errno.alreadyConnecting);
