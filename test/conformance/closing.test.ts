@@ -28,9 +28,9 @@ afterEach(() => {
   for (const peer of peers.splice(0)) peer.close();
 });
 
-test.each(candidates)(
-  'rule 17: a notifier that throws keeps no handler alive ($backend)',
-  (Map) => {
+test.each(candidates.map((each) => [each.backend, each] as const))(
+  'rule 17: a notifier that throws keeps no handler alive (%s)',
+  (_name, Map) => {
     class Throwing extends Notifier {
       override cleanupObj(handler: Handler): void {
         super.cleanupObj(handler);
