@@ -39,17 +39,26 @@ export function dropSocket(handler: Living): void {
   if (isMember) inner.expect(handler);
 }
 
-/** Ends a handler, whatever `close` its class has. Once more does nothing. */
+/**
+ * Ends a handler, whatever `close` its class has. Once more does nothing. Whatever throws on the
+ * way, its last output or a socket of another make, it is out of the map and told so.
+ */
 export function closeHandler(handler: Living): void {
   if (handler[state] & State.closed) return;
   const inner = handler.socketMap[registry];
-  handler[sendHeld]();
-  // Out of the map first: the descriptor's number may be another's as soon as it is closed.
-  inner.delete(handler);
-  handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
-  handler[socketOf]?.close();
-  handler[release]();
-  inner.cleanup(handler);
+  try {
+    handler[sendHeld]();
+  } finally {
+    // Out of the map first: the descriptor's number may be another's as soon as it is closed.
+    inner.delete(handler);
+    handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
+    try {
+      handler[socketOf]?.close();
+    } finally {
+      handler[release]();
+      inner.cleanup(handler);
+    }
+  }
 }
 
 /** The socket that `method` needs, or an error that says why there is none. */

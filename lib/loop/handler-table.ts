@@ -172,8 +172,12 @@ export class HandlerTable implements Registry<Handler> {
     // What handleDrain sends again waits for its turn, so that no handler holds it for ever.
     this.#unflushed = [];
     for (const handler of unflushed) {
-      this.#notifier.flushObj(handler);
-      endIfSent(handler, this.#notifier);
+      try {
+        this.#notifier.flushObj(handler);
+        endIfSent(handler, this.#notifier);
+      } catch (error) {
+        this.raise(error);
+      }
     }
   }
 
@@ -187,7 +191,9 @@ export class HandlerTable implements Registry<Handler> {
     if (this.#pending.size === 0) return;
     const pending = this.#pending;
     this.#pending = new Set();
-    for (const handler of pending) dispatchPending(handler, this.#notifier);
+    this.#each(pending, (handler) => {
+      dispatchPending(handler, this.#notifier);
+    });
   }
 
   settle(handler: Handler, result: Handled): void {
@@ -234,17 +240,18 @@ export class HandlerTable implements Registry<Handler> {
 
   /** Closes every handler. */
   closeAll(): void {
-    const close = (handler: Handler): void => {
+    this.#each(this.#withoutDescriptor, closeHandler);
+    this.#each(this.#handlers, closeHandler);
+  }
+
+  /** What a notifier throws for one, or a socket of another make, is not to fall on the others. */
+  #each(handlers: Iterable<Handler | undefined>, act: (handler: Handler) => void): void {
+    for (const handler of handlers) {
       try {
-        closeHandler(handler);
+        if (handler !== undefined) act(handler);
       } catch (error) {
-        // A notifier's own; the others are closed all the same.
         this.raise(error);
       }
-    };
-    for (const handler of this.#withoutDescriptor) close(handler);
-    for (const handler of this.#handlers) {
-      if (handler !== undefined) close(handler);
     }
   }
 

@@ -9,6 +9,7 @@ import {
 } from '../../lib';
 import { candidates } from '../../lib/maps';
 import { saturate } from '../support/echoing';
+import { kernel } from '../support/kernels';
 import { onEveryMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { sendText, socketpair } from '../support/streams';
@@ -46,6 +47,41 @@ test.each(candidates.map((each) => [each.backend, each] as const))(
     map.close();
   },
 );
+
+onEveryMap('what throws on the way', (map) => {
+  /** A handler whose socket, a stand-in of another's make, cannot be closed without an error. */
+  function unwilling(): Recorder {
+    const recorder = handlerWith(map(), '');
+    const { socket } = recorder;
+    const close = socket.close.bind(socket);
+    socket.close = () => {
+      close();
+      throw new Error('a socket that throws');
+    };
+    return recorder;
+  }
+
+  test('rules 3, 17: a socket whose close throws keeps nobody from the cleanup', () => {
+    const recorders = [unwilling(), handlerWith(map(), ''), unwilling()];
+    expect(() => map().close()).toThrow(AggregateError);
+    expect(recorders.map(({ events }) => events)).toEqual(recorders.map(() => ['cleanup']));
+    expect(map().isEmpty()).toBe(true);
+    map().close();
+  });
+
+  test('rules 3, 17: neither does last output that has nowhere to go', () => {
+    const [first, other] = [handlerWith(map(), 'a'), handlerWith(map(), '')];
+    first.handleRead = () => {
+      first.sendAll('never arrives');
+      // Behind its back.
+      kernel().close(first.fileno());
+      map().close();
+    };
+    expect(() => turnUntil(map(), () => map().closed, 'the map to close')).toThrow(/EBADF/);
+    expect([first.events, other.events]).toEqual([['cleanup'], ['cleanup']]);
+    expect([first.closed, map().isEmpty()]).toEqual([true, true]);
+  });
+});
 
 onEveryMap('a closed map', (map, { testWithoutFaults }) => {
   test('rule 17: it can no longer be waited on, and says so', async () => {

@@ -1,11 +1,13 @@
 /** What handlers throw (rule 9). */
-import { AcceptHandler, type Handled, type SocketMap } from '../../lib';
+import { AcceptHandler, type Handled, type Handler, Notifier } from '../../lib';
+import type { Socket, SocketMap, SystemError } from '../../lib';
+import { candidates } from '../../lib/maps';
 import { Acting, callbackNames } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { runScript } from '../support/processes';
 import { closeKept, isTold, keep, provoke } from '../support/provoke';
 import { Recorder } from '../support/recorder';
-import { sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
+import { receiveText, sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
 /** A handler that is ready to read; its peer stays open. */
@@ -226,4 +228,61 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
       expect(program.stdout).toBe('went on\n');
     },
   );
+});
+
+const mapClasses = candidates.map((each) => [each.backend, each] as const);
+
+describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
+  let victim: Recorder | undefined;
+  let map: SocketMap;
+  let peers: Socket[];
+
+  /** Does not get as far as telling the victim. */
+  class Broken extends Notifier {
+    override flushObj(handler: Handler): void {
+      if (handler === victim) throw new Error('a broken notifier');
+      super.flushObj(handler);
+    }
+    override connectFailedObj(handler: Handler, error: SystemError): void {
+      if (handler === victim) throw new Error('a broken notifier');
+      super.connectFailedObj(handler, error);
+    }
+  }
+
+  beforeEach(() => {
+    map = new Map({ notifier: new Broken() });
+    peers = [];
+  });
+  afterEach(() => {
+    victim = undefined;
+    map.close();
+    for (const peer of peers) peer.close();
+  });
+
+  test('rule 9: does not keep what others have sent from leaving', () => {
+    const recorders = [1, 2, 3].map(() => {
+      const [ours, theirs] = socketpair();
+      peers.push(theirs);
+      return new Recorder(map, ours);
+    });
+    [victim] = recorders;
+    map.callIn(0, () => {
+      for (const recorder of recorders) recorder.sendAll('sent');
+    });
+    expect(() => turnUntil(map, () => false, 'the error')).toThrow('a broken notifier');
+    expect(peers.slice(1).map((peer) => receiveText(peer))).toEqual(['sent', 'sent']);
+  });
+
+  test('rule 9: does not keep others from hearing that they failed', () => {
+    const recorders = [1, 2, 3].map(() => new Recorder(map));
+    [victim] = recorders;
+    for (const recorder of recorders) recorder.connect('/no/such/path');
+    expect(() => turnUntil(map, () => false, 'the error')).toThrow('a broken notifier');
+    const told = recorders.map(({ events }) => events);
+    expect(told).toEqual([
+      ['cleanup'],
+      ['connectFailed ENOENT', 'cleanup'],
+      ['connectFailed ENOENT', 'cleanup'],
+    ]);
+  });
 });
