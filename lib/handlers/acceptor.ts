@@ -9,7 +9,7 @@ import type { Timer } from '../timers';
 
 import { type Handled, Handler } from './handler';
 import { failure, registry, release, socketOf, state, State, unwatched } from './handler-state';
-import { dropSocket, giveSocket, openSocket } from './life';
+import { dropSocket, giveSocket, openSocket, unclaimed } from './life';
 
 /** How long a listener rests when accepting fails, doubling from the first to the last. */
 const FIRST_REST_SECONDS = 0.05;
@@ -178,14 +178,14 @@ export class AcceptHandler extends Handler {
       this.#count++;
       socket[whenGone] = this.#gone;
     }
-    const inner = this.socketMap[registry];
-    // Nobody else knows of the socket, unless a handler took it before the error.
+    // Nobody else knows of the socket, unless a handler took it before the error: any map's.
     const abandon = (): void => {
-      if (!inner.holds(socket)) socket.close();
+      if (unclaimed.has(socket)) socket.close();
     };
+    unclaimed.add(socket);
     try {
       const result = this.handleAccept(socket, address);
-      inner.settle(this, result);
+      this.socketMap[registry].settle(this, result);
       if (result !== undefined) Promise.resolve(result).catch(abandon);
     } catch (error) {
       abandon();

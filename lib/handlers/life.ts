@@ -18,6 +18,9 @@ interface Living {
   [release](): void;
 }
 
+/** Accepted connections that no handler has taken over. */
+export const unclaimed = new WeakSet<SocketSurface>();
+
 /** Gives a handler its socket, and the handler to its map. */
 export function giveSocket(handler: Living, socket: SocketSurface): void {
   const fd = socket.fileno();
@@ -27,6 +30,7 @@ export function giveSocket(handler: Living, socket: SocketSurface): void {
   // One that was taken out while its name was being resolved stays out.
   if (handler[state] & State.member) handler.socketMap[registry].add(handler);
   handler[state] |= roleBits[socket.role];
+  unclaimed.delete(socket);
 }
 
 /** Takes away a socket whose connection attempt failed, so that another can take its place. */

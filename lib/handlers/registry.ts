@@ -1,7 +1,6 @@
 /** The inner side of a map, the one that its handlers (`H`, which know it in turn) talk to. */
 import type { Kernel } from '../kernel';
 import type { LookupResult } from '../sockets/lookups';
-import type { SocketSurface } from '../sockets/socket';
 
 /** What a callback may return; where a promise rejects, `handleError` is told. */
 export type Handled = void | PromiseLike<void>;
@@ -18,8 +17,6 @@ export interface Registry<H> {
   expect(handler: H): void;
   add(handler: H): void;
   delete(handler: H): void;
-  /** Whether a handler of this map has this very socket. */
-  holds(socket: SocketSurface): boolean;
   /** The handler's interest may have changed: it is looked at before the next wait. */
   changed(handler: H): void;
   /** `flush` is to be called when the running callback returns. */

@@ -10,7 +10,6 @@ import type { Notifier } from '../notifier';
 import type { Backend } from '../readiness';
 import { Errno } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
-import type { SocketSurface } from '../sockets/socket';
 import { Socket } from '../sockets/socket';
 
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
@@ -120,10 +119,6 @@ export class HandlerTable implements Registry<Handler> {
     this.#count--;
     if (this.#masks[fd] !== 0) this.#backend.remove(fd);
     this.#masks[fd] = 0;
-  }
-
-  holds(socket: SocketSurface): boolean {
-    return this.#handlers[socket.fileno()]?.[socketOf] === socket;
   }
 
   changed(handler: Handler): void {

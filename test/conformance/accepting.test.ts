@@ -3,6 +3,7 @@ import net from 'node:net';
 import type { Socket } from '../../lib';
 import { AcceptHandler, constants, type Handled, type SocketMap } from '../../lib';
 import type { SystemError } from '../../lib';
+import { DefaultSocketMap } from '../../lib/maps';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
 import type { Program } from '../support/processes';
 import { Recorder } from '../support/recorder';
@@ -43,7 +44,7 @@ class Acceptor extends AcceptHandler {
   }
 }
 
-onEveryMap('accepting', (map, { testWithoutFaults }) => {
+onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
   let acceptor: Acceptor;
   let clients: Socket[];
   beforeEach(() => {
@@ -154,6 +155,46 @@ onEveryMap('accepting', (map, { testWithoutFaults }) => {
     expect(acceptor.errors).toEqual(['afterwards']);
     expect(acceptor.accepted[0]?.closed).toBe(false);
   });
+
+  const failures: [string, () => Handled][] = [
+    [
+      'throws',
+      () => {
+        throw new Error('afterwards');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('afterwards'))],
+  ];
+
+  test.each(failures)(
+    'rule 9: where handleAccept %s, a handler keeps it that was taken out of the map',
+    async (_how, fail) => {
+      acceptor.onAccept = (socket) => {
+        map().delHandler(new Recorder(map(), socket));
+        return fail();
+      };
+      connect(1);
+      turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
+      await until(() => acceptor.errors.length === 1, 'the error');
+      expect(acceptor.accepted[0]?.closed).toBe(false);
+    },
+  );
+
+  testOnSystem.each(failures)(
+    'rule 9: where handleAccept %s, a handler of another map keeps it',
+    async (_how, fail) => {
+      const other = new DefaultSocketMap();
+      acceptor.onAccept = (socket) => {
+        new Recorder(other, socket);
+        return fail();
+      };
+      connect(1);
+      turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
+      await until(() => acceptor.errors.length === 1, 'the error');
+      expect(acceptor.accepted[0]?.closed).toBe(false);
+      other.close();
+    },
+  );
 
   test('connections that nobody keeps are closed', () => {
     const plain = new AcceptHandler(map());
