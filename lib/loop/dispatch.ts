@@ -91,7 +91,7 @@ export function dispatchPending(handler: Handler, notifier: Notifier): void {
 /** Ends a handler whose peer has ended already, as soon as all that it owes the peer is sent. */
 export function endIfSent(handler: Handler, notifier: Notifier): void {
   if (
-    (handler[state] & (open | readEnded | ending)) === (open | readEnded) &&
+    (handler[state] & (member | open | readEnded | ending)) === (member | open | readEnded) &&
     !handler.allowHalfOpen &&
     handler[unsentBytes]() === 0
   ) {

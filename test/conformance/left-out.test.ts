@@ -1,4 +1,5 @@
 /** A handler that is out of the map is told of nothing, and of what it missed when it is back. */
+import { constants } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
@@ -44,4 +45,31 @@ onEveryMap('out of the map', (map, { testWithoutFaults }) => {
     turnUntil(map(), () => handler.closed, 'the end');
     expect(handler.events).toEqual(['read go', 'cleanup']);
   });
+
+  testWithoutFaults(
+    'rule 6: neither the end nor the cleanup is told to it, when all is sent',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.highWaterMark = 1;
+      handler.on.read = () => void handler.sendAll(Buffer.alloc(3_000_000));
+      handler.on.drain = () => map().delHandler(handler);
+      sendText(theirs, 'go');
+      theirs.shutdown(constants.SHUT_WR);
+      turnUntil(
+        map(),
+        () => {
+          receiveText(theirs);
+          return handler.count('drain') > 0;
+        },
+        'the drain',
+      );
+      expectQuiet(map());
+      expect(handler.events.filter((event) => event !== 'write')).toEqual(['read go', 'drain']);
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events.slice(-3)).toEqual(['drain', 'close', 'cleanup']);
+      theirs.close();
+    },
+  );
 });

@@ -297,8 +297,9 @@ export class Model extends Stage<Actor> {
   }
 
   #endIfSent(actor: Actor): void {
-    const { role, connected, hasReadEnd, isEnding, bufferedAmount } = actor;
-    if (connected && hasReadEnd && !isEnding && !role.cast.allowHalfOpen && bufferedAmount === 0) {
+    const { role, isMember, connected, hasReadEnd, isEnding, bufferedAmount } = actor;
+    const mayEnd = isMember && connected && hasReadEnd && !isEnding;
+    if (mayEnd && !role.cast.allowHalfOpen && bufferedAmount === 0) {
       this.#finish(actor, actor.failure);
     }
   }
