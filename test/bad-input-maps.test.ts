@@ -217,6 +217,24 @@ describe('what is closed says so', () => {
     expect(handler.bufferedAmount).toBe(0);
   });
 
+  test('the method that was called is the one that is named', () => {
+    const handler = new IOHandler(map);
+    const closed = new IOHandler(map);
+    closed.close();
+    const receiving: [string, (handler: IOHandler) => unknown][] = [
+      ['recv', (each) => each.recv(1)],
+      ['read', (each) => each.read(1)],
+      ['peek', (each) => each.peek(1)],
+      ['recvInto', (each) => each.recvInto(Buffer.alloc(1))],
+    ];
+    for (const [name, use] of receiving) {
+      expect(thrownBy(() => use(handler)).message).toMatch(`${name}: this IOHandler has no socket`);
+      expect(thrownBy(() => use(closed)).message).toMatch(`${name}: this IOHandler is closed`);
+    }
+    expect(thrownBy(() => map.addReader(closed)).message).toMatch('setReadable: this');
+    expect(thrownBy(() => map.addWriter(closed)).message).toMatch('setWritable: this');
+  });
+
   test('before it has a socket, a handler says that', () => {
     const handler = new IOHandler(map);
     for (const [name, use] of io.slice(0, 6)) {

@@ -2,7 +2,7 @@
 import type { Data } from '../arguments';
 import { bytesOf, checkInteger } from '../arguments';
 import { endingError, lookupError, SocketMapClosedError, SystemError } from '../errors';
-import { parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
+import { familyOf, parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
 import type { Address, SocketAddress } from '../sockets/address-types';
 import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 import type { LookupResult } from '../sockets/lookups';
@@ -112,6 +112,7 @@ export class IOHandler extends Handler {
    */
   recv(n: number, flags = 0): Buffer {
     checkInteger('n', n);
+    openSocket(this, 'recv');
     const room = slab.room(n);
     const count = this.recvInto(slab.bytes, slab.offset, room, flags);
     // MSG_TRUNC makes the kernel tell more than it gave. recv(2)
@@ -136,17 +137,19 @@ export class IOHandler extends Handler {
 
   /** `recv` without flags. */
   read(n: number): Buffer {
+    openSocket(this, 'read');
     return this.recv(n);
   }
 
   /** `recv` that leaves the bytes where they are, to be received again (`MSG_PEEK`). */
   peek(n: number): Buffer {
+    openSocket(this, 'peek');
     return this.recv(n, constants.MSG_PEEK);
   }
 
   /** Receives into `buffer`, without allocating. Returns how many bytes came, 0 for none. */
   recvInto(buffer: Uint8Array, offset?: number, length?: number, flags = 0): number {
-    const socket = openSocket(this, 'recv');
+    const socket = openSocket(this, 'recvInto');
     let count: number;
     try {
       count = socket.recvInto(buffer, offset, length, flags);
@@ -330,9 +333,4 @@ function domainOf(socket: SocketSurface): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function familyOf(address: SocketAddress): number {
-  if ('path' in address) return constants.AF_UNIX;
-  return address.family === 'IPv4' ? constants.AF_INET : constants.AF_INET6;
 }

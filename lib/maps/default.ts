@@ -13,7 +13,7 @@ export const candidates: readonly SocketMapClass[] = [
 ];
 
 function choose(wanted: string | undefined): SocketMapClass {
-  if (wanted !== undefined && wanted !== '') {
+  if (wanted !== undefined) {
     const named = candidates.find((candidate) => candidate.backend === wanted);
     if (named === undefined) {
       const names = candidates.map((candidate) => candidate.backend).join(', ');

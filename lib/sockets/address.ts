@@ -5,6 +5,7 @@ import { lookupError } from '../errors';
 import type { Kernel } from '../kernel';
 
 import type { SocketAddress } from './address-types';
+import { constants } from './constants';
 
 /** An address that the kernel takes: a sockaddr, packed. */
 export interface PackedAddress {
@@ -90,4 +91,10 @@ export function inet4Address(host: number, port: number): SocketAddress {
 export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
   const found = unpackAddress(packed);
   return 'host' in found ? { ...found, port } : found;
+}
+
+/** The family of the sockets that can have an address. */
+export function familyOf(address: SocketAddress): number {
+  if ('path' in address) return constants.AF_UNIX;
+  return address.family === 'IPv4' ? constants.AF_INET : constants.AF_INET6;
 }
