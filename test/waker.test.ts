@@ -75,6 +75,42 @@ onEverySystemMap('a waker', (map) => {
     expectFullWait();
   });
 
+  test('closed, it has what it was made with forgotten, and no other has', () => {
+    const told: string[] = [];
+    const say = (): void => void told.push('both');
+    for (let i = 0; i < 100; i++) {
+      map()
+        .createWaker(() => told.push('closed'))
+        .close();
+    }
+    const [first, second] = [map().createWaker(say), map().createWaker(say)];
+    wakers.push(first, second);
+    first.close();
+    first.close();
+    second.wake();
+    expect(map().poll()).toBe(0);
+    expect(told).toEqual(['both']);
+    second.close();
+    makeWaker().wake();
+    map().poll();
+    expect(told).toEqual(['both']);
+  });
+
+  test('closed where it arrived as a message, it is still counted on', () => {
+    let told = 0;
+    const waker = map().createWaker(() => told++);
+    new Waker(structuredClone(waker)).close();
+    makeWaker().wake();
+    map().poll();
+    expect(told).toBe(1);
+  });
+
+  test('closed after its map, it is harmless', () => {
+    const waker = map().createWaker(() => undefined);
+    map().close();
+    expect(() => waker.close()).not.toThrow();
+  });
+
   test('wakes an idle run(), which goes on', async () => {
     const waker = makeWaker();
     const running = map().run();

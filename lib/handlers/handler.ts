@@ -87,7 +87,7 @@ export interface SocketMap {
   wakeup(): void;
   /**
    * Makes what another thread can wake this map with. `fn` is called in the turn that a wake-up
-   * brings (any waker's: look at what you share), as long as the map lives.
+   * brings (any waker's: look at what you share), until the waker that this returns is closed.
    */
   createWaker(fn?: () => void): Waker;
 

@@ -6,6 +6,7 @@ import { MainLoop } from '../loop/main-loop';
 import type { Notifier } from '../notifier';
 import { readinessText } from '../readiness';
 import type { LookupResult } from '../sockets/lookups';
+import type { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
 
 import { ObservedNotifier } from './observed-notifier';
@@ -76,7 +77,7 @@ export class ObservedLoop extends MainLoop {
     super.addCall(this.#observer.timed('callSynchronized', fn));
   }
 
-  override addWakeup(fn: () => void): number {
+  override addWakeup(fn: () => void): Waker {
     return super.addWakeup(this.#observer.timed('createWaker', fn));
   }
 

@@ -8,6 +8,7 @@ import type { Notifier } from '../notifier';
 import { POLLIN } from '../readiness';
 import type { LookupResult } from '../sockets/lookups';
 import { Lookups } from '../sockets/lookups';
+import { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
 import { TimerQueue } from '../timers';
 
@@ -36,8 +37,8 @@ export class MainLoop {
   readonly #notifier: Notifier;
   readonly #timers = new TimerQueue();
   readonly #lookups: Lookups;
-  /** What wake-ups from other threads call. */
-  readonly #wakeListeners = new Set<() => void>();
+  /** What wake-ups from other threads call, and how many wakers ask for it. */
+  readonly #wakeListeners = new Map<() => void, number>();
   readonly #ready = new Int32Array(2 * BATCH);
   readonly #control = new Float64Array(Control.fields);
   #calls: (() => void)[] = [];
@@ -137,11 +138,16 @@ export class MainLoop {
     this.#lookups.start(hostname, done);
   }
 
-  /** A descriptor for another thread to wake this loop with; `fn` is called in the turn it brings. */
-  addWakeup(fn: () => void): number {
+  /** What another thread wakes this loop with; `fn` is called in the turn it brings. */
+  addWakeup(fn: () => void): Waker {
     const fd = checked('dup', this.#kernel.duplicate(this.#wakeupFd()));
-    this.#wakeListeners.add(fn);
-    return fd;
+    const listeners = this.#wakeListeners;
+    const count = (more: number): number => (listeners.get(fn) ?? 0) + more;
+    listeners.set(fn, count(1));
+    return Waker.of(fd, () => {
+      if (count(-1) > 0) listeners.set(fn, count(-1));
+      else listeners.delete(fn);
+    });
   }
 
   close(): void {
@@ -267,7 +273,7 @@ export class MainLoop {
         this.wakeups++;
         this.#kernel.drainWakeup(this.#wakeup);
         this.#lookups.check();
-        for (const fn of this.#wakeListeners) this.#guard(fn);
+        for (const fn of this.#wakeListeners.keys()) this.#guard(fn);
       });
     }
     return this.#wakeup;

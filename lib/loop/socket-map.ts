@@ -14,7 +14,7 @@ import type { MapInspection } from '../inspection/shapes';
 import type { Kernel } from '../kernel';
 import type { Notifier } from '../notifier';
 import { notifierFrom } from '../notifier';
-import { Waker } from '../sockets/waker';
+import type { Waker } from '../sockets/waker';
 import type { Timer } from '../timers';
 
 import type { HandlerTable } from './handler-table';
@@ -134,7 +134,7 @@ export abstract class BaseSocketMap implements SocketMap {
   createWaker(fn: () => void = () => undefined): Waker {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return new Waker({ descriptor: this.#loop.addWakeup(fn) });
+    return this.#loop.addWakeup(fn);
   }
 
   isEmpty(): boolean {

@@ -12,6 +12,8 @@ import { checked, closedError } from '../errors';
 export class Waker {
   /** The descriptor inside; -1 once closed. All that a posted waker consists of. */
   descriptor: number;
+  /** Private, and so nothing that is posted: what its map knows it by. */
+  #forget: (() => void) | undefined = undefined;
 
   /** Takes what `map.createWaker()` made, or what arrived of it by `postMessage`. */
   constructor(waker: { readonly descriptor: number }) {
@@ -22,17 +24,29 @@ export class Waker {
     this.descriptor = waker.descriptor;
   }
 
+  /** @internal For the thread that made it, where closing it has the map forget it. */
+  static of(descriptor: number, forget: () => void): Waker {
+    const waker = new Waker({ descriptor });
+    waker.#forget = forget;
+    return waker;
+  }
+
   /** Makes the map's current or next wait return. Any number of calls before that count as one. */
   wake(): void {
     if (this.descriptor < 0) throw closedError('wake', 'Waker');
     checked('write', binding.wake(this.descriptor));
   }
 
-  /** Closes the descriptor. Closing again does nothing. */
+  /**
+   * Closes the descriptor; what `createWaker` returned also has its `fn` forgotten. Closing again
+   * does nothing.
+   */
   close(): void {
     const { descriptor } = this;
     this.descriptor = -1;
     if (descriptor >= 0) binding.close(descriptor);
+    this.#forget?.();
+    this.#forget = undefined;
   }
 
   [Symbol.dispose](): void {
