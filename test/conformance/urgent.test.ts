@@ -129,5 +129,20 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
       expect(handler.told).toBe(1);
       theirs.close();
     });
+
+    testWithoutFaults('rule 5: nor does a receive that brings nothing, paused or not', () => {
+      for (const readable of [false, true]) {
+        const [ours, theirs] = tcpPair();
+        const handler = new Looking(map(), ours);
+        handler.setReadable(readable);
+        handler.look = (each) => each.read(10);
+        sendUrgent(theirs, '!');
+        untilReady(ours, POLLPRI);
+        expectQuiet(map());
+        expect(handler.told).toBe(1);
+        handler.close();
+        theirs.close();
+      }
+    });
   });
 });
