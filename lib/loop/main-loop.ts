@@ -178,6 +178,8 @@ export class MainLoop {
     const dispatched = this.#dispatchReady(count);
     this.events += dispatched;
     this.#guard(() => {
+      // A drain that is owed is told before an end that is.
+      table.flushOutput();
       table.dispatchPending();
     });
     if (this.#timers.nextAtMs < Infinity) {

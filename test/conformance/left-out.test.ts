@@ -72,4 +72,28 @@ onEveryMap('out of the map', (map, { testWithoutFaults }) => {
       theirs.close();
     },
   );
+
+  testWithoutFaults('rule 6: a drain that it missed is told before the end that it missed', () => {
+    const [ours, theirs] = socketpair();
+    const handler = new Acting(map(), ours);
+    handler.highWaterMark = 1;
+    handler.on.read = () => void handler.sendAll(Buffer.alloc(3_000_000));
+    handler.on.drain = () => {
+      if (handler.count('drain') > 1) return;
+      handler.sendAll('more');
+      map().delHandler(handler);
+    };
+    sendText(theirs, 'go');
+    theirs.shutdown(constants.SHUT_WR);
+    const drained = (): boolean => {
+      receiveText(theirs);
+      return handler.count('drain') > 0;
+    };
+    turnUntil(map(), drained, 'the drain');
+    expectQuiet(map());
+    map().addHandler(handler);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events.slice(-4)).toEqual(['drain', 'drain', 'close', 'cleanup']);
+    theirs.close();
+  });
 });

@@ -137,6 +137,7 @@ export class Model extends Stage<Actor> {
       this.#dispatch(actor, bits);
       this.#flushOutput();
     }
+    this.#flushOutput();
     const { pending } = this;
     this.pending = new Set();
     for (const actor of pending) this.#lookAt(actor);
