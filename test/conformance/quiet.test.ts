@@ -171,7 +171,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['except ECONNREFUSED']);
   });
 
-  testWithoutFaults('rule 5: a full socket does not wake a writer until there is room', () => {
+  test('rule 5: a full socket does not wake a writer until there is room', () => {
     const [ours, theirs] = socketpair();
     const taken = fill(ours);
     const handler = new Recorder(map(), ours);
