@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { scenarioNames } from './overload/scenarios';
 import type { Outcome } from './overload/stage';
-import { Program, root } from './support/processes';
+import { isSanitized, Program, root } from './support/processes';
 
 /**
  * Who finds a backlog full is tried again by the kernel after 1, 3, 7, 15 and 31 seconds (tcp(7),
@@ -18,7 +18,8 @@ test.each(scenarioNames)('%s: all that is promised held', async (name) => {
   const status = await program.ends(PATIENCE_MS);
   if (program.stdout === '') throw new Error(`${name} ended (${status}): ${program.stderr}`);
   const { held, facts, connections } = JSON.parse(program.stdout) as Outcome;
-  const broken = held.filter(({ isTrue }) => !isTrue).map(({ what }) => what);
+  const judged = held.filter(({ what }) => !(isSanitized && what.startsWith('peak memory')));
+  const broken = judged.filter(({ isTrue }) => !isTrue).map(({ what }) => what);
   expect({ broken, facts }).toEqual({ broken: [], facts });
   expect(held.length).toBeGreaterThan(4);
   expect(connections).toBeGreaterThan(0);

@@ -6,6 +6,9 @@ import { until } from './turns';
 
 export const root = path.join(__dirname, '..', '..');
 
+/** Under a sanitizer memory is what the sanitizer takes: what is freed is kept back, to be watched. */
+export const isSanitized = process.env['LD_PRELOAD'] !== undefined;
+
 /** A program, and what it has written so far. */
 export class Program {
   stdout = '';
