@@ -33,8 +33,13 @@ export function checkInteger(
 ): asserts value is number {
   if (typeof value !== 'number') throw typeError(name, value, 'an integer');
   if (!Number.isInteger(value) || value < least || value > most) {
-    throw rangeError(name, value, `an integer from ${least} to ${most}`);
+    throw integerError(name, value, least, most);
   }
+}
+
+// Errors are made apart: what is called for every message is the smaller, and is inlined.
+function integerError(name: string, value: number, least: number, most: number): RangeError {
+  return rangeError(name, value, `an integer from ${least} to ${most}`);
 }
 
 /** Seconds to wait: 0 or more; `Infinity` where waiting without end makes sense. */
@@ -87,6 +92,10 @@ export function bytesOf(name: string, data: unknown): Uint8Array {
   if (data instanceof Uint8Array) {
     return data.length === ownLength.call(data) ? data : plainView(data);
   }
+  return bytesOfOther(name, data);
+}
+
+function bytesOfOther(name: string, data: unknown): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
   if (ArrayBuffer.isView(data)) {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -107,6 +116,10 @@ export function checkRange(bytes: unknown, offset: unknown, length: unknown): vo
   ) {
     return;
   }
+  findFault(bytes, offset, length);
+}
+
+function findFault(bytes: unknown, offset: unknown, length: unknown): void {
   if (!(bytes instanceof Uint8Array)) throw typeError('buffer', bytes, 'a Buffer or Uint8Array');
   checkInteger('offset', offset, 0, bytes.byteLength);
   checkInteger('length', length, 0, bytes.byteLength - offset);

@@ -111,12 +111,7 @@ export class IOHandler extends Handler {
    * buffers, the memory holds others' bytes too, and cannot be transferred to another thread.
    */
   recv(n: number, flags = 0): Buffer {
-    checkInteger('n', n);
-    openSocket(this, 'recv');
-    const room = slab.room(n);
-    const count = this.recvInto(slab.bytes, slab.offset, room, flags);
-    // MSG_TRUNC makes the kernel tell more than it gave. recv(2)
-    return count > 0 ? slab.take(Math.min(count, room)) : NOTHING;
+    return this.#receive('recv', n, flags);
   }
 
   /**
@@ -137,32 +132,17 @@ export class IOHandler extends Handler {
 
   /** `recv` without flags. */
   read(n: number): Buffer {
-    openSocket(this, 'read');
-    return this.recv(n);
+    return this.#receive('read', n, 0);
   }
 
   /** `recv` that leaves the bytes where they are, to be received again (`MSG_PEEK`). */
   peek(n: number): Buffer {
-    openSocket(this, 'peek');
-    return this.recv(n, constants.MSG_PEEK);
+    return this.#receive('peek', n, constants.MSG_PEEK);
   }
 
   /** Receives into `buffer`, without allocating. Returns how many bytes came, 0 for none. */
   recvInto(buffer: Uint8Array, offset?: number, length?: number, flags = 0): number {
-    const socket = openSocket(this, 'recvInto');
-    let count: number;
-    try {
-      count = socket.recvInto(buffer, offset, length, flags);
-    } catch (error) {
-      failTransfer(this, error);
-      return 0;
-    }
-    // One test for all that is rare.
-    if ((this[state] & (readable | UNTIL_READ | timed)) !== readable) {
-      const isRead = count !== 0 || (length ?? buffer.length - (offset ?? 0)) > 0;
-      if (isRead && !(flags & constants.MSG_PEEK)) this.#received(count);
-    }
-    return count > 0 ? count : 0;
+    return this.#receiveInto(openSocket(this, 'recvInto'), buffer, offset, length, flags);
   }
 
   /**
@@ -300,6 +280,37 @@ export class IOHandler extends Handler {
   #watchIdle(): IdleWatch {
     this[state] |= timed;
     return (this[idleWatch] ??= new IdleWatch(this));
+  }
+
+  #receive(method: string, n: number, flags: number): Buffer {
+    checkInteger('n', n);
+    const socket = openSocket(this, method);
+    const room = slab.room(n);
+    const count = this.#receiveInto(socket, slab.bytes, slab.offset, room, flags);
+    // MSG_TRUNC makes the kernel tell more than it gave. recv(2)
+    return count > 0 ? slab.take(Math.min(count, room)) : NOTHING;
+  }
+
+  #receiveInto(
+    socket: SocketSurface,
+    buffer: Uint8Array,
+    offset: number | undefined,
+    length: number | undefined,
+    flags: number,
+  ): number {
+    let count: number;
+    try {
+      count = socket.recvInto(buffer, offset, length, flags);
+    } catch (error) {
+      failTransfer(this, error);
+      return 0;
+    }
+    // One test for all that is rare.
+    if ((this[state] & (readable | UNTIL_READ | timed)) !== readable) {
+      const isRead = count !== 0 || (length ?? buffer.length - (offset ?? 0)) > 0;
+      if (isRead && !(flags & constants.MSG_PEEK)) this.#received(count);
+    }
+    return count > 0 ? count : 0;
   }
 
   #received(count: number): void {

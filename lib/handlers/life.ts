@@ -7,6 +7,8 @@ import type { SocketSurface } from '../sockets/socket';
 import { registry, release, roleBits, sendHeld, socketOf, state, State } from './handler-state';
 import type { Registry } from './registry';
 
+const { closed } = State;
+
 /** What of a handler its life is about. */
 interface Living {
   [state]: number;
@@ -68,8 +70,10 @@ export function closeHandler(handler: Living): void {
 /** The socket that `method` needs, or an error that says why there is none. */
 export function openSocket(handler: Living, method: string): SocketSurface {
   const socket = handler[socketOf];
-  if (socket === undefined || handler[state] & State.closed) {
-    throw (handler.closed ? closedError : noSocketError)(method, handler.constructor.name);
-  }
+  if (socket === undefined || handler[state] & closed) throw unusable(handler, method);
   return socket;
+}
+
+function unusable(handler: Living, method: string): Error {
+  return (handler.closed ? closedError : noSocketError)(method, handler.constructor.name);
 }

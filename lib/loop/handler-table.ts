@@ -162,7 +162,10 @@ export class HandlerTable implements Registry<Handler> {
 
   /** Sends what the callback that just returned has left to send. */
   flushOutput(): void {
-    if (this.#unflushed.length === 0) return;
+    if (this.#unflushed.length > 0) this.#flushAll();
+  }
+
+  #flushAll(): void {
     const unflushed = this.#unflushed;
     // What handleDrain sends again waits for its turn, so that no handler holds it for ever.
     this.#unflushed = [];

@@ -25,6 +25,7 @@ export function slice(memory: Memory, offset: number, length: number): Buffer {
   return new FastBuffer(memory, offset, length);
 }
 
+const { fd: FD, offset: OFFSET, length: LENGTH, result: RESULT } = Transfer;
 const transfer = new Int32Array(Transfer.fields);
 // Constants of this file, so that the compiler knows what it calls; and this file's own: another
 // copy of it may run in the same thread, over the same addon.
@@ -46,6 +47,11 @@ export class Slab {
     // A slab is given up before it is full where a short rest would cut reads to pieces.
     const least = Math.min(wanted, MOST_BYTES);
     if (left >= Math.min(least, this.bytes.length >>> 2) && left > 0) return Math.min(wanted, left);
+    this.#renew(least);
+    return least;
+  }
+
+  #renew(least: number): void {
     this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
     this.#memory = this.bytes.buffer;
     // Whoever transferred one part to another thread would take everybody's.
@@ -54,7 +60,6 @@ export class Slab {
     this.last = this.bytes;
     this.lastOffset = 0;
     use(this.bytes);
-    return least;
   }
 
   /** Cuts off the first `count` bytes of the room. */
@@ -68,20 +73,20 @@ export class Slab {
 
   /** recv(2) into `bytes`, at `offset`. */
   recv(fd: number, offset: number, length: number): number {
-    transfer[Transfer.fd] = fd;
-    transfer[Transfer.offset] = offset;
-    transfer[Transfer.length] = length;
+    transfer[FD] = fd;
+    transfer[OFFSET] = offset;
+    transfer[LENGTH] = length;
     recv();
-    return transfer[Transfer.result] ?? 0;
+    return transfer[RESULT] ?? 0;
   }
 
   /** send(2) of `length` bytes of `last`, from `offset` on. */
   send(fd: number, offset: number, length: number): number {
-    transfer[Transfer.fd] = fd;
-    transfer[Transfer.offset] = this.lastOffset + offset;
-    transfer[Transfer.length] = length;
+    transfer[FD] = fd;
+    transfer[OFFSET] = this.lastOffset + offset;
+    transfer[LENGTH] = length;
     send();
-    return transfer[Transfer.result] ?? 0;
+    return transfer[RESULT] ?? 0;
   }
 }
 
