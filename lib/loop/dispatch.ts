@@ -224,7 +224,14 @@ function finish(handler: Handler, notifier: Notifier, error?: SystemError): void
   try {
     if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
   } finally {
-    if (error !== undefined || !handler[linger]()) closeHandler(handler);
+    if (error !== undefined) {
+      closeHandler(handler);
+    } else if (!handler[linger]()) {
+      // Past an urgent byte that nobody fetched: closing with one unread resets the connection, and
+      // what the peer has yet to receive is lost. tcp(7)
+      discard(handler);
+      closeHandler(handler);
+    }
   }
 }
 
@@ -245,7 +252,7 @@ function failConnect(handler: Handler, notifier: Notifier, error: SystemError): 
   }
 }
 
-/** Throws away what comes after we have ended the connection. */
+/** Throws away what nobody is to be told of. */
 function discard(handler: Handler): void {
   try {
     handler[socketOf]?.recvInto(DISCARDED);

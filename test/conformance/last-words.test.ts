@@ -3,7 +3,7 @@ import { constants, type Socket, SystemError } from '../../lib';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
 import { POLLIN } from '../../lib/select';
-import { receiveText, sendText, streams, untilReady } from '../support/streams';
+import { receiveText, sendText, streams, tcpPair, untilReady } from '../support/streams';
 import { turnUntil } from '../support/turns';
 
 const LARGE = 5 << 20;
@@ -169,5 +169,19 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
       turnUntil(map(), () => handler.closed, 'the end');
       expect(handler.events).toEqual(['close', 'cleanup']);
     });
+  });
+
+  testWithoutFaults('rule 14: so does all that is sent to one whose urgent byte is unread', () => {
+    const [ours, theirs] = tcpPair();
+    const handler = new Acting(map(), ours);
+    handler.on.read = () => void handler.sendAll(Buffer.alloc(LARGE, 'x'));
+    sendText(theirs, 'request');
+    sendText(theirs, '!', constants.MSG_OOB);
+    theirs.shutdown(constants.SHUT_WR);
+    const { text, ending } = untilEnd(theirs);
+    expect([text.length, ending]).toEqual([LARGE, 'end']);
+    turnUntil(map(), () => handler.closed, 'cleanup');
+    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+    theirs.close();
   });
 });

@@ -309,7 +309,10 @@ export class Model extends Stage<Actor> {
   #finish(actor: Actor, error = ''): void {
     actor.isEnding = true;
     if (!actor.isLingering) this.tell(actor, 'close', error);
-    if (error !== '' || !actor.linger()) actor.close();
+    if (error !== '' || !actor.linger()) {
+      if (error === '') actor.socket.urgentAt = undefined;
+      actor.close();
+    }
   }
 
   #settleConnect(actor: Actor, error: string | undefined): void {
