@@ -12,6 +12,17 @@ import { binding } from './binding';
 import { checked, closedError } from './errors';
 import { POLLIN, POLLOUT, POLLPRI } from './readiness';
 
+/** As `POLLIN` for streams. poll(2), as are all of these. */
+export const POLLRDNORM = 0x040;
+/** Data of a priority band of its own can be read, where a protocol has those. */
+export const POLLRDBAND = 0x080;
+/** As `POLLOUT` for streams. */
+export const POLLWRNORM = 0x100;
+/** Data of a priority band of its own may be written. */
+export const POLLWRBAND = 0x200;
+/** Linux knows it, and never reports it. */
+export const POLLMSG = 0x400;
+
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from './readiness';
 
 /** There is something to read. epoll_ctl(2), as are all that follow. */
@@ -26,12 +37,25 @@ export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;
 /** The peer has closed its writing side. */
 export const EPOLLRDHUP = 0x2000;
+/** As `EPOLLIN` for streams. */
+export const EPOLLRDNORM = 0x040;
+/** Data of a priority band of its own can be read, where a protocol has those. */
+export const EPOLLRDBAND = 0x080;
+/** As `EPOLLOUT` for streams. */
+export const EPOLLWRNORM = 0x100;
+/** Data of a priority band of its own may be written. */
+export const EPOLLWRBAND = 0x200;
+/** Linux knows it, and never reports it. */
+export const EPOLLMSG = 0x400;
 /** Of several epoll instances that watch the descriptor, wakes one or more rather than all. */
 export const EPOLLEXCLUSIVE = 1 << 28;
 /** Reports once, then nothing until `modify`. */
 export const EPOLLONESHOT = 1 << 30;
 /** Edge-triggered: reports what is new, not what still holds. */
 export const EPOLLET = 1 << 31;
+
+/** So many bytes at most that are written to a pipe are not mixed with others'. pipe(7) */
+export const PIPE_BUF = 4096;
 
 /** A descriptor's number, or whatever has one. */
 export type Descriptor = number | { fileno(): number };

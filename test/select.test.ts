@@ -1,10 +1,13 @@
 /** asynchia/select: select(2) by itself, on whatever has a descriptor. */
+import { execFileSync } from 'node:child_process';
 import { readSync, writeSync } from 'node:fs';
 
 import { constants, Socket, socketpair } from '../lib';
 import { EpollSocketMap } from '../lib/maps';
+import * as ours from '../lib/select';
 import { Epoll, Poll, POLLIN, POLLOUT, select } from '../lib/select';
 import { NOT_OPEN, Workshop } from './support/descriptors';
+import { isInstalled } from './support/processes';
 
 let shop: Workshop;
 beforeEach(() => {
@@ -172,4 +175,20 @@ test('select and poll call a regular file always ready', () => {
   const file = shop.regularFile();
   expect(ways['select']?.(file, 0)).toBe(IN | OUT);
   expect(ways['poll']?.(file, 0)).toBe(IN | OUT);
+});
+
+const testWithPython = isInstalled('python3') ? test : test.skip;
+
+testWithPython("the constants are those of Python's select module", () => {
+  const script =
+    'import json, select; print(json.dumps({name: value for name, value in vars(select).items()' +
+    ' if isinstance(value, int)}))';
+  const told = execFileSync('python3', ['-c', script], { encoding: 'utf8' });
+  const theirs = JSON.parse(told) as Record<string, number>;
+  // A flag of a call that takes none here: what Epoll opens is always closed on exec.
+  delete theirs['EPOLL_CLOEXEC'];
+  const same = Object.entries(ours).flatMap(([name, value]) =>
+    typeof value === 'number' ? [[name, value >>> 0]] : [],
+  );
+  expect(Object.fromEntries(same)).toEqual(theirs);
 });
