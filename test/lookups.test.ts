@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import type { Program } from './support/processes';
-import { isInstalled, isSanitized, runScript } from './support/processes';
+import { isInstalled, isSanitized, plainEnvironment, runScript } from './support/processes';
 import { linesOf } from './support/scripts';
 
 let program: Program | undefined;
@@ -65,6 +65,7 @@ describeWithCompiler('where the name server does not answer', () => {
       }`;
     execFileSync('gcc', ['-D_GNU_SOURCE', '-shared', '-fPIC', '-x', 'c', '-', '-o', library], {
       input,
+      env: plainEnvironment,
     });
     // A sanitizer has to come first.
     env = { LD_PRELOAD: `${process.env['LD_PRELOAD'] ?? ''}:${library}` };

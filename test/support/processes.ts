@@ -9,6 +9,9 @@ export const root = path.join(__dirname, '..', '..');
 /** Under a sanitizer memory is what the sanitizer takes: what is freed is kept back, to be watched. */
 export const isSanitized = process.env['LD_PRELOAD'] !== undefined;
 
+/** For programs that are only helpers: not all survive a sanitizer's library. */
+export const plainEnvironment = { ...process.env, LD_PRELOAD: undefined };
+
 /** A program, and what it has written so far. */
 export class Program {
   stdout = '';
@@ -71,7 +74,8 @@ export function runScript(script: string, env: NodeJS.ProcessEnv = {}): Program 
 
 /** Whether a program is installed. In CI everything is; elsewhere what is not is left out, aloud. */
 export function isInstalled(command: string): boolean {
-  const found = spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+  const env = plainEnvironment;
+  const found = spawnSync('sh', ['-c', `command -v ${command}`], { env }).status === 0;
   if (!found && process.env['CI'] === 'true') {
     throw new Error(`${command} is missing, and CI needs it`);
   }
