@@ -224,7 +224,8 @@ export class Model extends Stage<Actor> {
   #accept(listener: Actor): void {
     listener.burst = this.turnNumber === listener.lastAccept + 1 ? 2 * listener.burst : 1;
     listener.lastAccept = this.turnNumber;
-    for (let i = 0; i < listener.burst && listener.readable && !listener.closed; i++) {
+    const accepts = (): boolean => listener.isMember && listener.readable && !listener.closed;
+    for (let i = 0; i < listener.burst && accepts(); i++) {
       const next = listener.backlog.shift();
       if (next === undefined) return;
       listener.role.waiting--;
