@@ -59,7 +59,16 @@ export function listPeers(native: NativePrograms): Peer[] {
     ours('poll', 'run() on poll, read and send', '--map', 'poll'),
     ours('select', 'run() on select, read and send', '--map', 'select'),
     inC('c-epoll', 'plain C over epoll: the limit', 'echo_epoll'),
+    inC('c-epoll-thread', 'the same beside a thread that sleeps', 'echo_epoll', '--thread'),
     inC('libevent', 'C over libevent', 'echo_libevent'),
+    {
+      name: 'addon',
+      about: 'our addon’s calls without the library: the least in JavaScript',
+      command: [...NODE, program('addon-echo')],
+      version: packageVersion,
+      speaksLines: false,
+      isNative: false,
+    },
     node('node-net', 'node:net'),
     node('node-net-lines', 'node:net, a write for every line', '--with', 'lines'),
     node(

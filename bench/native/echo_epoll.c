@@ -11,10 +11,11 @@
 enum { EVENTS_A_TURN = 1024 };
 
 static const char kUsage[] =
-    "usage: echo_epoll [--port 0] [--buffer 65536] [--life 3600]\n"
+    "usage: echo_epoll [--port 0] [--buffer 65536] [--life 3600] [--thread]\n"
     "A TCP echo server on 127.0.0.1: level-triggered epoll, one recv and one send a message.\n"
     "Prints \"listening PORT\", and at SIGTERM or SIGINT one line of JSON: CPU seconds, messages\n"
-    "(recv calls that brought bytes) and connections. Ends by itself after --life seconds.\n";
+    "(recv calls that brought bytes) and connections. Ends by itself after --life seconds.\n"
+    "With --thread a second thread sleeps meanwhile, as in every Node process.\n";
 
 static int epoll;
 static char* buffer;
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   if (epoll < 0) fail_errno("epoll_create1");
 
   const int stop = open_stop_signal(&options);
+  if (options.has_thread) start_thread();
   const int listener = open_listener(&options);
   watch(EPOLL_CTL_ADD, stop, EPOLLIN);
   watch(EPOLL_CTL_ADD, listener, EPOLLIN);

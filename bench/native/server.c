@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ struct server_options parse_server_options(int argc, char** argv, const char* us
   static const struct option known[] = {
       {"port", required_argument, NULL, 'p'},    {"buffer", required_argument, NULL, 'b'},
       {"life", required_argument, NULL, 'l'},    {"help", no_argument, NULL, 'h'},
-      {"backend", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
+      {"backend", required_argument, NULL, 'k'}, {"thread", no_argument, NULL, 't'},
+      {NULL, 0, NULL, 0},
   };
   struct server_options options = {.buffer_size = 65536, .life_seconds = 3600};
   int option = 0;
@@ -35,6 +37,9 @@ struct server_options parse_server_options(int argc, char** argv, const char* us
       case 'l':
         options.life_seconds = (unsigned)parse_whole("life", optarg, 1, 86400);
         break;
+      case 't':
+        options.has_thread = true;
+        break;
       case 'h':
         fputs(usage, stdout);
         exit(0);
@@ -48,6 +53,17 @@ struct server_options parse_server_options(int argc, char** argv, const char* us
   }
   if (optind < argc) misuse("unexpected argument \"%s\"", argv[optind]);
   return options;
+}
+
+static void* sleep_on(void* unused) {
+  for (;;) pause();
+  return unused;
+}
+
+void start_thread(void) {
+  pthread_t thread;
+  errno = pthread_create(&thread, NULL, sleep_on, NULL);
+  if (errno != 0) fail_errno("pthread_create");
 }
 
 int open_listener(const struct server_options* options) {

@@ -2,6 +2,7 @@
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@ struct server_options {
   size_t buffer_size;
   const char* backend;  // only where the program takes --backend, else NULL
   unsigned life_seconds;
+  bool has_thread;
 };
 
 // What one connection could not send yet. Nothing is allocated until a send falls short.
@@ -28,6 +30,9 @@ enum echo_outcome {
 // `usage` is printed for --help; `takes_backend` says whether --backend is known.
 struct server_options parse_server_options(int argc, char** argv, const char* usage,
                                            int takes_backend);
+
+// A second thread, which sleeps: beside one the kernel counts the users of a file in every call.
+void start_thread(void);
 
 // A non-blocking listening socket on 127.0.0.1. Prints "listening PORT".
 int open_listener(const struct server_options* options);
