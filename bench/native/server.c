@@ -19,9 +19,12 @@
 struct server_options parse_server_options(int argc, char** argv, const char* usage,
                                            int takes_backend) {
   static const struct option known[] = {
-      {"port", required_argument, NULL, 'p'},    {"buffer", required_argument, NULL, 'b'},
-      {"life", required_argument, NULL, 'l'},    {"help", no_argument, NULL, 'h'},
-      {"backend", required_argument, NULL, 'k'}, {"thread", no_argument, NULL, 't'},
+      {"port", required_argument, NULL, 'p'},
+      {"buffer", required_argument, NULL, 'b'},
+      {"life", required_argument, NULL, 'l'},
+      {"help", no_argument, NULL, 'h'},
+      {"backend", required_argument, NULL, 'k'},
+      {"thread", no_argument, NULL, 't'},
       {NULL, 0, NULL, 0},
   };
   struct server_options options = {.buffer_size = 65536, .life_seconds = 3600};
