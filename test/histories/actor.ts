@@ -100,7 +100,8 @@ export class Actor implements Player {
   }
 
   transmit(n: number): void {
-    if (this.hasFailed) {
+    // An attempt that failed is told as such; until then what it is to send is kept.
+    if (this.hasFailed && !this.isConnecting) {
       // `sendAll` says to wait for a drain, which cannot come: that is told by an end.
       if (!this.role.cast.isBuffered) return;
       this.isDrainWanted = true;

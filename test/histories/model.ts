@@ -311,7 +311,8 @@ export class Model extends Stage<Actor> {
     actor.isEnding = true;
     if (!actor.isLingering) this.tell(actor, 'close', error);
     if (error !== '' || !actor.linger()) {
-      if (error === '') actor.socket.urgentAt = undefined;
+      // Past an urgent byte; whatever else lies there is thrown away with it.
+      if (error === '') actor.socket.receive(Infinity);
       actor.close();
     }
   }
