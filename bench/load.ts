@@ -2,6 +2,7 @@
 import type { Bench } from './bench';
 import type { ServingPeer } from './peers';
 import { numberIn, type Program } from './processes';
+import { quantile } from './rounds';
 import type { Figure, Sample } from './trial';
 
 export interface Load {
@@ -70,16 +71,35 @@ export function figuresOf(what: 'message' | 'connection'): readonly Figure[] {
   ];
 }
 
-/** Starts a server, measures it under a load, and ends it. */
-export async function measureLoad(bench: Bench, peer: ServingPeer, load: Load): Promise<Sample> {
+/**
+ * Starts a server, measures it under a load, and ends it. Of several windows each figure is the
+ * median: a stall of the whole machine, which is all that a p99 would tell, falls into one of them.
+ */
+export async function measureLoad(
+  bench: Bench,
+  peer: ServingPeer,
+  load: Load,
+  windows = 1,
+): Promise<Sample> {
   const server = await EchoServer.start(bench, peer);
-  const program = server.load(bench, load);
-  const { seconds, warmup } = bench.options;
-  const sample = sampleOf(await program.json(1000 * (seconds + warmup) + 60_000));
-  await program.end();
-  await server.end();
-  if (sample['errors'] !== 0) {
-    bench.note(`${peer.name}: ${sample['errors'] ?? 0} errors or unanswered messages in a round.`);
+  const samples: Sample[] = [];
+  for (let window = 0; window < windows; window++) {
+    const program = server.load(bench, load);
+    const { seconds, warmup } = bench.options;
+    samples.push(sampleOf(await program.json(1000 * (seconds + warmup) + 60_000)));
+    await program.end();
   }
-  return sample;
+  await server.end();
+  const errors = samples.reduce((sum, sample) => sum + (sample['errors'] ?? 0), 0);
+  if (errors > 0) bench.note(`${peer.name}: ${errors} errors or unanswered messages in a round.`);
+  return medians(samples);
+}
+
+function medians(samples: readonly Sample[]): Sample {
+  const middle = (key: string): number =>
+    quantile(
+      samples.map((sample) => sample[key] ?? NaN),
+      0.5,
+    );
+  return Object.fromEntries(Object.keys(samples[0] ?? {}).map((key) => [key, middle(key)]));
 }
