@@ -326,4 +326,20 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     expect(receiveText(theirs)).toBeUndefined();
     theirs.close();
   });
+
+  test('interest in writing that is withdrawn does not hold what is buffered', () => {
+    const [ours, theirs] = socketpair();
+    const handler = new Recorder(map(), ours);
+    handler.sendAll(Buffer.alloc(3_000_000));
+    handler.setWritable(false);
+    map().delWriter(handler);
+    let count = 0;
+    const isAllThere = (): boolean => {
+      count += receiveText(theirs)?.length ?? 0;
+      return count === 3_000_000;
+    };
+    turnUntil(map(), isAllThere, 'all that was buffered');
+    expect(handler.bufferedAmount).toBe(0);
+    theirs.close();
+  });
 });

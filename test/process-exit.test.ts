@@ -88,6 +88,47 @@ onEverySystemMap('a process that ends with a map open', (map) => {
   });
 });
 
+describe('what handleError throws when its map is closed already', () => {
+  const FAIL = `
+    const { IOHandler, socketpair } = require('asynchia');
+    const map = new (require('asynchia/maps').DefaultSocketMap)();
+    class Failing extends IOHandler {
+      handleError(error) { throw error; }
+    }`;
+
+  test.each([
+    [
+      'of a promise',
+      `class Reading extends Failing {
+        async handleRead() {
+          this.read(1);
+          await null;
+          map.close();
+          throw new Error('too late');
+        }
+      }
+      const [ours, theirs] = socketpair();
+      new Reading(map, ours).setReadable(true);
+      theirs.send(Buffer.from('x'));
+      map.run();`,
+    ],
+    [
+      'of the cleanup of one that was taken out',
+      `class Unclean extends Failing {
+        handleCleanup() { throw new Error('too late'); }
+      }
+      const handler = new Unclean(map, socketpair()[0]);
+      map.delHandler(handler);
+      map.close();
+      handler.close();`,
+    ],
+  ])('rule 9: is an uncaught exception (%s)', async (_what, script) => {
+    const program = runScript(FAIL + script);
+    expect(await program.ends()).toBe(1);
+    expect(program.stderr).toContain('Error: too late');
+  });
+});
+
 describe('ASYNCHIA_MAP', () => {
   const SAY = `console.log(new (require('asynchia/maps').DefaultSocketMap)().backend)`;
 

@@ -1,5 +1,13 @@
 /** The simulated map: what its seed decides, and what holds whatever it decides. */
-import { constants, IOHandler, Server, type Socket, type SocketMap, socketpair } from '../lib';
+import {
+  constants,
+  Handler,
+  IOHandler,
+  Server,
+  type Socket,
+  type SocketMap,
+  socketpair,
+} from '../lib';
 import { EpollSocketMap } from '../lib/maps';
 import { harmlessFaults, simulate, SimSocketMap, type SimSocketMapOptions } from '../lib/testing';
 
@@ -303,6 +311,24 @@ describe('simulate', () => {
     await simulate((map) => maps.push(map), { seed: 5, runs: 3 });
     expect(maps.map(({ seed }) => seed)).toEqual([5, 6, 7]);
     expect(maps.every(({ closed }) => closed)).toBe(true);
+  });
+
+  test('names the seed also where closing the map throws, and what the scenario threw', async () => {
+    class Unclean extends Handler {
+      override handleCleanup(): void {
+        throw new Error('unclean');
+      }
+      override handleError(error: unknown): void {
+        throw error;
+      }
+    }
+    const leave = (map: SimSocketMap) => new Unclean(map, map.socketpair()[0]);
+    await expect(simulate(leave, { seed: 3 })).rejects.toThrow(/^seed 3 .*: unclean/);
+    const fail = (map: SimSocketMap): void => {
+      leave(map);
+      throw new Error('odd');
+    };
+    await expect(simulate(fail, { seed: 3 })).rejects.toThrow(/^seed 3 .*: odd/);
   });
 
   test('names the seed that failed, which ASYNCHIA_SEED repeats alone', async () => {

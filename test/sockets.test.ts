@@ -197,6 +197,20 @@ describe('options', () => {
   });
 });
 
+test('what is no stream counts as connected, as it can be watched at once', () => {
+  const { AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } = constants;
+  // socket(2): flags may be among the bits of a type; netlink(7) has raw sockets for everybody.
+  const [NONBLOCK, AF_NETLINK, SOCK_RAW] = [0o4000, 16, 3];
+  const role = (family: number, type: number): string => kept(Socket.create(family, type)).role;
+  expect(role(AF_INET, SOCK_DGRAM | NONBLOCK)).toBe('connected');
+  expect(role(AF_INET, SOCK_STREAM | NONBLOCK)).toBe('unconnected');
+  expect(role(AF_UNIX, SOCK_SEQPACKET)).toBe('unconnected');
+  expect(role(AF_NETLINK, SOCK_RAW)).toBe('connected');
+  expect(kept(Socket.fromFd(kept(Socket.create(AF_NETLINK, SOCK_RAW)).detach())).role).toBe(
+    'connected',
+  );
+});
+
 describe('a socket and its descriptor', () => {
   test('a pair is connected, non-blocking and closed on exec', () => {
     const [a, b] = socketpair();

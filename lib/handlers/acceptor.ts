@@ -149,7 +149,11 @@ export class AcceptHandler extends Handler {
   /** @internal Out of memory or of watches (epoll_ctl(2)), it is tried again too. */
   override [unwatched](error: SystemError): void {
     this[failure] = undefined;
-    this.#restAfter(error);
+    try {
+      this.#restAfter(error);
+    } catch (thrown) {
+      this.socketMap[registry].report(this, thrown);
+    }
   }
 
   #setOption(option: number): void {

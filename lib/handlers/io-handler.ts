@@ -186,7 +186,7 @@ export class IOHandler extends Handler {
   /** @internal */
   override [settleConnect](): SystemError | undefined {
     const [address, ...others] = this.#candidates ?? [];
-    const error = this.#connectError(address);
+    const error = this.#outcome(address);
     if (error === undefined) {
       this.#candidates = undefined;
       this[state] = (this[state] & ~connecting) | open;
@@ -215,7 +215,13 @@ export class IOHandler extends Handler {
     this[idleWatch]?.stop();
   }
 
-  #connectError(address: SocketAddress | undefined): SystemError | undefined {
+  /** What an attempt failed with. The kernel tells it once: maybe to a transfer that was tried. */
+  #outcome(address: SocketAddress | undefined): SystemError | undefined {
+    const told = this[failure];
+    this[failure] = undefined;
+    if (told !== undefined) {
+      return address === undefined ? told : new SystemError('connect', told.errno, address);
+    }
     const { SOL_SOCKET, SO_ERROR } = constants;
     try {
       const errno = openSocket(this, 'connect').getsockopt(SOL_SOCKET, SO_ERROR);
@@ -273,6 +279,7 @@ export class IOHandler extends Handler {
   /** Leaves it to the loop to tell, so that `connect` has returned by then. */
   #failConnect(error: unknown): void {
     if (!(error instanceof SystemError)) throw error;
+    this.#candidates = undefined;
     this[failure] = error;
     this.socketMap[registry].endLater(this);
   }
@@ -325,13 +332,17 @@ export class IOHandler extends Handler {
 }
 
 /**
- * A transfer failed: the handler ends as soon as all that came before is read. Throws where it was
- * the program's mistake.
+ * A transfer failed: the handler ends as soon as all that came before is read, or its attempt to
+ * connect has failed. Throws where it was the program's mistake.
  */
 export function failTransfer(handler: Handler, error: unknown): void {
   if (!(error instanceof SystemError) || MISUSE.has(error.code)) throw error;
+  // Before any attempt TCP says EPIPE.
+  if (!(handler[state] & (open | connecting))) {
+    throw new SystemError(error.syscall, Errno.notConnected);
+  }
   handler[failure] ??= error;
-  handler[state] |= failed;
+  if (!(handler[state] & connecting)) handler[state] |= failed;
   const inner = handler.socketMap[registry];
   inner.changed(handler);
   inner.endLater(handler);

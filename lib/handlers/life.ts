@@ -7,7 +7,10 @@ import type { SocketSurface } from '../sockets/socket';
 import { registry, release, roleBits, sendHeld, socketOf, state, State } from './handler-state';
 import type { Registry } from './registry';
 
-const { closed } = State;
+const { closed, readEnded } = State;
+
+/** Where bytes go that nobody wants. */
+const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What of a handler its life is about. */
 interface Living {
@@ -57,13 +60,27 @@ export function closeHandler(handler: Living): void {
   } finally {
     // Out of the map first: the descriptor's number may be another's as soon as it is closed.
     inner.delete(handler);
+    const hasReadEnd = handler[state] & readEnded;
     handler[state] = (handler[state] | State.closed) & ~(State.open | State.connecting);
     try {
+      // Past an urgent byte that nobody fetched: closing with one unread resets the connection, and
+      // what the peer has yet to receive is lost. tcp(7)
+      if (hasReadEnd) discard(handler);
       handler[socketOf]?.close();
     } finally {
       handler[release]();
       inner.cleanup(handler);
     }
+  }
+}
+
+/** Throws away what nobody is to be told of. */
+export function discard(handler: Living): void {
+  try {
+    handler[socketOf]?.recvInto(DISCARDED);
+  } catch (error) {
+    // Reset: the next look at the socket finds that it has ended.
+    if (!(error instanceof SystemError)) throw error;
   }
 }
 

@@ -17,6 +17,8 @@ export interface Registry<H> {
   expect(handler: H): void;
   add(handler: H): void;
   delete(handler: H): void;
+  /** Who is in the map under a descriptor; undefined where nobody is. */
+  holder(fd: number): H | undefined;
   /** The handler's interest may have changed: it is looked at before the next wait. */
   changed(handler: H): void;
   /** `flush` is to be called when the running callback returns. */

@@ -5,6 +5,8 @@ import type { Socket } from '../sockets/socket';
 
 import { AcceptHandler } from './acceptor';
 import { type Handled, Handler, type SocketMap } from './handler';
+import { registry, socketOf } from './handler-state';
+import { closeHandler } from './life';
 
 /** A class whose instances serve one connection each. */
 export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;
@@ -28,7 +30,18 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
 
   /** Makes the handler. Not to be overridden; `newConnection` is. */
   override handleAccept(socket: Socket, address: SocketAddress): Handled {
-    return this.newConnection(new this.#handlerClass(this.socketMap, socket), address);
+    return this.newConnection(this.#handlerFor(socket), address);
+  }
+
+  /** Where its constructor throws, what it has left in the map is not to serve the connection. */
+  #handlerFor(socket: Socket): H {
+    try {
+      return new this.#handlerClass(this.socketMap, socket);
+    } catch (error) {
+      const halfMade = this.socketMap[registry].holder(socket.fileno());
+      if (halfMade?.[socketOf] === socket) closeHandler(halfMade);
+      throw error;
+    }
   }
 
   /** A connection has come, and has its handler. */

@@ -21,7 +21,7 @@ import {
   unwatched,
   watched,
 } from '../handlers/handler-state';
-import { closeHandler } from '../handlers/life';
+import { closeHandler, discard } from '../handlers/life';
 import type { Notifier } from '../notifier';
 import {
   ENDING,
@@ -38,9 +38,6 @@ import { constants, Errno, WOULD_BLOCK } from '../sockets/constants';
 const { connecting, ended, ending, failed, hungUp, lingering, listening, member, open, parked } =
   State;
 const { readable, readEnded, readShut, urgentTold, writable } = State;
-
-/** Where bytes go that nobody wants. */
-const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What to watch a handler's descriptor for; 0: not at all. */
 export function interestOf(handler: Handler): number {
@@ -78,7 +75,7 @@ export function dispatchPending(handler: Handler, notifier: Notifier): void {
   if (error?.errno === Errno.badDescriptor && handler[watched] >= 0) {
     lose(handler, notifier);
   } else if (handler[state] & connecting) {
-    if (error !== undefined) failConnect(handler, notifier, error);
+    if (error !== undefined) finishConnect(handler, notifier);
   } else if (error !== undefined && !(handler[state] & failed)) {
     // It could not be watched, and so would be deaf in silence, to what lies unread too.
     if (handler[state] & listening) handler[unwatched](error);
@@ -219,19 +216,12 @@ function endRead(handler: Handler, ready: number, notifier: Notifier): void {
 }
 
 function finish(handler: Handler, notifier: Notifier, error?: SystemError): void {
-  handler[state] |= ending;
+  handler[state] |= error === undefined ? ending | readEnded : ending;
   // Where we have ended it ourselves, the peer's end is only what we were waiting for.
   try {
     if (!(handler[state] & lingering)) notifier.closeObj(handler, error);
   } finally {
-    if (error !== undefined) {
-      closeHandler(handler);
-    } else if (!handler[linger]()) {
-      // Past an urgent byte that nobody fetched: closing with one unread resets the connection, and
-      // what the peer has yet to receive is lost. tcp(7)
-      discard(handler);
-      closeHandler(handler);
-    }
+    if (error !== undefined || !handler[linger]()) closeHandler(handler);
   }
 }
 
@@ -249,16 +239,6 @@ function failConnect(handler: Handler, notifier: Notifier, error: SystemError): 
     notifier.connectFailedObj(handler, error);
   } finally {
     closeHandler(handler);
-  }
-}
-
-/** Throws away what nobody is to be told of. */
-function discard(handler: Handler): void {
-  try {
-    handler[socketOf]?.recvInto(DISCARDED);
-  } catch (error) {
-    // Reset: the next look at the socket finds that it has ended.
-    if (!(error instanceof SystemError)) throw error;
   }
 }
 

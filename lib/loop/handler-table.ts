@@ -18,6 +18,7 @@ const { dirty, failed, hungUp, lingering, member, readEnded } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
+  readonly isClosed: boolean;
   /** Something changed that the next wait must know of. */
   attend(): void;
   resolve(hostname: string, done: (result: LookupResult) => void): void;
@@ -121,6 +122,10 @@ export class HandlerTable implements Registry<Handler> {
     this.#masks[fd] = 0;
   }
 
+  holder(fd: number): Handler | undefined {
+    return this.#handlers[fd];
+  }
+
   changed(handler: Handler): void {
     if (handler[state] & dirty) return;
     handler[state] |= dirty;
@@ -199,14 +204,23 @@ export class HandlerTable implements Registry<Handler> {
   }
 
   report(handler: Handler, error: unknown): void {
-    this.#notifier.errorObj(handler, error);
+    this.#asCallback(() => {
+      this.#notifier.errorObj(handler, error);
+    });
   }
 
   cleanup(handler: Handler): void {
+    this.#asCallback(() => {
+      this.#notifier.cleanupObj(handler);
+    });
+  }
+
+  /** One that may come outside of a turn. */
+  #asCallback(callback: () => void): void {
     const wasDispatching = this.isDispatching;
     this.isDispatching = true;
     try {
-      this.#notifier.cleanupObj(handler);
+      callback();
     } finally {
       this.isDispatching = wasDispatching;
     }
@@ -221,6 +235,12 @@ export class HandlerTable implements Registry<Handler> {
   raise(error: unknown): void {
     this.#raised.push(error);
     this.#owner.attend();
+    // No turn may be left that would throw it.
+    if (this.#owner.isClosed) {
+      queueMicrotask(() => {
+        this.throwRaised();
+      });
+    }
   }
 
   /** Throws what nobody handled. */

@@ -83,6 +83,7 @@ export class MainLoop {
   poll(seconds: number): number {
     this.#watchInterrupt();
     this.#prepare();
+    if (this.isClosed) return 0;
     const endMs = this.#kernel.monotonicMs() + seconds * 1000;
     const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
     for (;;) {

@@ -112,6 +112,11 @@ export class BufferedWriteHandler extends IOHandler {
     if (this.bufferedAmount === 0) this.#finishOutput();
   }
 
+  /** Interest in writing is kept while anything is buffered, or that would never leave. */
+  override setWritable(writable: boolean): void {
+    if (writable || this.bufferedAmount === 0) super.setWritable(writable);
+  }
+
   /** Sends what is buffered. Not to be overridden; `handleDrain` is. */
   override handleWrite(): Handled {
     return this[flush]();

@@ -77,7 +77,7 @@ export class Socket {
     checkInteger('type', type);
     checkInteger('protocol', protocol);
     const fd = checked('socket', kernel.socket(family, type, protocol));
-    return Socket.#of(kernel, fd, type === constants.SOCK_DGRAM ? 'connected' : 'unconnected');
+    return Socket.#of(kernel, fd, hasConnections(type) ? 'unconnected' : 'connected');
   }
 
   /**
@@ -318,9 +318,15 @@ function roleOf(fd: number): SocketRole {
     return binding.getsockopt(fd, constants.SOL_SOCKET, option, bytes) < 0 ? undefined : value[0];
   };
   const type = ask(constants.SO_TYPE);
-  if (type === undefined || type === constants.SOCK_DGRAM) return 'connected';
+  if (type === undefined || !hasConnections(type)) return 'connected';
   if (ask(constants.SO_ACCEPTCONN) === 1) return 'listening';
   return binding.getpeername(fd) === Errno.notConnected ? 'unconnected' : 'connected';
+}
+
+/** A type may have flags among its higher bits. socket(2) */
+function hasConnections(type: number): boolean {
+  const kind = type & 0xf;
+  return kind === constants.SOCK_STREAM || kind === constants.SOCK_SEQPACKET;
 }
 
 function checkBuffers(buffers: unknown): void {

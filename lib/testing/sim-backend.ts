@@ -20,6 +20,7 @@ export class SimBackend implements LoopBackend {
   readonly #simulation: Simulation;
   readonly #describe: (fd: number) => Description | undefined;
   readonly #watched = new Map<number, number>();
+  #isJoined = false;
   /** The next turn, as Node's loop has it. */
   #inNode: NodeJS.Immediate | NodeJS.Timeout | undefined = undefined;
 
@@ -66,6 +67,8 @@ export class SimBackend implements LoopBackend {
   ): number {
     const turn = (): void => {
       if (control[Control.hasChanges] !== 0) prepare();
+      // What it had to tell may have closed the map.
+      if (!this.#isJoined) return;
       const turnAtMs = control[Control.turnAtMs] ?? Infinity;
       const count = this.#waitUntil(turnAtMs, ready);
       // Idle: only Node can go on from here.
@@ -74,11 +77,13 @@ export class SimBackend implements LoopBackend {
       else this.#inNode = setImmediate(turn);
       if (!isIdle) dispatch(count);
     };
+    this.#isJoined = true;
     this.#inNode = setImmediate(turn);
     return 0;
   }
 
   leaveLoop(): void {
+    this.#isJoined = false;
     clearTimeout(this.#inNode as NodeJS.Timeout);
     clearImmediate(this.#inNode as NodeJS.Immediate);
   }

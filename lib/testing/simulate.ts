@@ -27,14 +27,27 @@ export async function simulate(
   for (const seed of seedsOf(first, runs)) {
     const map = new SimSocketMap({ faults: harmlessFaults, ...rest, seed });
     try {
-      await scenario(map);
+      try {
+        await scenario(map);
+      } catch (error) {
+        closeQuietly(map);
+        throw error;
+      }
+      map.close();
     } catch (error) {
       throw new Error(`seed ${seed} (ASYNCHIA_SEED=${seed} repeats it): ${textOf(error)}`, {
         cause: error,
       });
-    } finally {
-      map.close();
     }
+  }
+}
+
+/** What the scenario threw is the failure, and not what comes of it. */
+function closeQuietly(map: SimSocketMap): void {
+  try {
+    map.close();
+  } catch {
+    // Told by the scenario's own error, or after it.
   }
 }
 

@@ -1,7 +1,7 @@
 import net from 'node:net';
 
 import type { Socket } from '../../lib';
-import { AcceptHandler, constants, type Handled, type SocketMap } from '../../lib';
+import { AcceptHandler, constants, type Handled, Server, type SocketMap } from '../../lib';
 import type { SystemError } from '../../lib';
 import { DefaultSocketMap } from '../../lib/maps';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
@@ -195,6 +195,28 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
       other.close();
     },
   );
+
+  test('a handler whose constructor throws serves nobody, and is closed', () => {
+    const made: Recorder[] = [];
+    const told: unknown[] = [];
+    class HalfMade extends Recorder {
+      constructor(socketMap: SocketMap, socket: Socket) {
+        super(socketMap, socket);
+        made.push(this);
+        throw new Error('no database');
+      }
+    }
+    const server = new Server(map(), HalfMade);
+    server.handleError = (error) => void told.push(error);
+    server.bind(['127.0.0.1', 0]);
+    server.listen(10);
+    const client = new Recorder(map());
+    client.connect(server.socket.getsockname());
+    turnUntil(map(), () => client.closed, 'the end of the client');
+    expect(client.events).toEqual(['connect', 'close', 'cleanup']);
+    expect(made.map(({ closed }) => closed)).toEqual([true]);
+    expect(told).toEqual([new Error('no database')]);
+  });
 
   test('connections that nobody keeps are closed', () => {
     const plain = new AcceptHandler(map());

@@ -249,4 +249,36 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     socket.close();
     listener.close();
   });
+
+  const transfers: Record<string, (handler: Failing) => unknown> = {
+    send: (handler) => handler.send('early'),
+    recv: (handler) => handler.recv(1),
+    recvInto: (handler) => handler.recvInto(Buffer.alloc(1)),
+    peek: (handler) => handler.peek(1),
+  };
+
+  test.each(Object.entries(transfers))(
+    'rule 8: a refused attempt is told as one, and %s meanwhile does not hide it',
+    (_name, transfer) => {
+      const handler = new Failing(map());
+      handler.connect(deadAddress());
+      transfer(handler);
+      turnUntil(map(), () => handler.closed, 'the refusal');
+      expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
+      expect(handler.error).toMatchObject({ syscall: 'connect', address: '127.0.0.1' });
+    },
+  );
+
+  test.each(Object.entries(transfers))(
+    'rule 8: %s before any attempt throws, and the attempt succeeds all the same',
+    (_name, transfer) => {
+      const listener = tcpListener();
+      const handler = new Failing(map(), createSocket());
+      expect(() => transfer(handler)).toThrow(/ENOTCONN/);
+      handler.connect(listener.getsockname());
+      turnUntil(map(), () => handler.count('connect') > 0, 'the connection');
+      expect(handler.events).toEqual(['connect']);
+      listener.close();
+    },
+  );
 });

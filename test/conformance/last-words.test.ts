@@ -184,4 +184,34 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
     expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
     theirs.close();
   });
+
+  const answers: [string, (handler: Acting, large: Buffer) => void][] = [
+    ['ended with in handleRead', (handler, large) => (handler.on.read = () => handler.end(large))],
+    [
+      'ended with in handleEnd',
+      (handler, large) => {
+        handler.allowHalfOpen = true;
+        handler.on.end = () => handler.end(large);
+      },
+    ],
+    [
+      'sent in handleClose',
+      (handler, large) => (handler.on.close = () => void handler.sendAll(large)),
+    ],
+  ];
+
+  testWithoutFaults.each(answers)(
+    'rule 14: so does what is %s, though an urgent byte is unread',
+    (_when, answer) => {
+      const [ours, theirs] = tcpPair();
+      const handler = new Acting(map(), ours);
+      answer(handler, Buffer.alloc(LARGE, 'x'));
+      sendText(theirs, 'request');
+      sendText(theirs, '!', constants.MSG_OOB);
+      theirs.shutdown(constants.SHUT_WR);
+      const { text, ending } = untilEnd(theirs);
+      expect([text.length, ending]).toEqual([LARGE, 'end']);
+      theirs.close();
+    },
+  );
 });

@@ -114,6 +114,36 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     map().callIn(0, () => map().close());
     await map().run();
   });
+
+  /** Tells its handleError when it begins to be watched, outside of any turn. */
+  class Misconfigured extends Recorder {
+    override idleTimeout = -5;
+    act: () => unknown = () => undefined;
+
+    override handleError(error: unknown): void {
+      super.handleError(error);
+      this.act();
+    }
+  }
+
+  test('rule 18: nor can a map be waited on in a handleError before the wait', () => {
+    const handler = new Misconfigured(map(), socketpair()[0]);
+    let refusals: Promise<string[]> | undefined;
+    handler.act = () => (refusals = attempts(map()));
+    map().poll(0);
+    expect(handler.events).toEqual([expect.stringMatching(/^error .*idleTimeout/)]);
+    return expect(refusals).resolves.toEqual(REFUSED_INSIDE);
+  });
+
+  test.each(['poll', 'runSync', 'run'] as const)(
+    'a map that is closed there ends its wait (%s)',
+    async (way) => {
+      const handler = new Misconfigured(map(), socketpair()[0]);
+      handler.act = () => map().close();
+      await map()[way]();
+      expect(handler.events).toEqual([expect.stringMatching(/^error/), 'cleanup']);
+    },
+  );
 });
 
 onEveryMap('waiting on another map', (map) => {

@@ -1,5 +1,5 @@
 /** Every errno of epoll_ctl(2): a descriptor that cannot be watched, watched otherwise, let go. */
-import { Socket, socketpair } from '../../lib';
+import { AcceptHandler, Socket, socketpair } from '../../lib';
 import { EpollSocketMap } from '../../lib/maps';
 import { Epoll } from '../../lib/select';
 import { Recorder } from '../support/recorder';
@@ -80,6 +80,25 @@ describe('epoll_ctl', () => {
         listener.close();
       },
     );
+
+    test('for a listener: what handleAcceptError throws is told to handleError', () => {
+      const told: string[] = [];
+      class Listener extends AcceptHandler {
+        override handleAcceptError(): void {
+          throw new Error('mine');
+        }
+        override handleError(error: unknown): void {
+          told.push(String(error));
+        }
+      }
+      const listener = new Listener(map);
+      listener.bind(['127.0.0.1', 0]);
+      listener.listen(5);
+      handler.close();
+      faults.fail('epoll_add', 'ENOSPC');
+      turnUntil(map, () => told.length > 0, 'the error');
+      expect(told).toEqual(['Error: mine']);
+    });
 
     test.each(['ENOMEM', 'ENOSPC'])('%s for a waker: createWaker throws', (errno) => {
       map.poll(0);

@@ -223,6 +223,8 @@ export class Actor implements Player {
     this.closed = true;
     this.connected = this.isConnecting = this.isClogged = false;
     this.bufferedAmount = 0;
+    // Past an urgent byte; whatever else lies there is thrown away with it.
+    if (this.hasReadEnd) this.socket.receive(Infinity);
     this.socket.close();
     for (const { end } of this.backlog) end.close(true);
     this.model.asCallback(() => this.model.tell(this, 'cleanup'));

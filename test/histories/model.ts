@@ -309,12 +309,9 @@ export class Model extends Stage<Actor> {
   /** Rule 3: the remote end has closed. Who ended itself was waiting for it, and is not told. */
   #finish(actor: Actor, error = ''): void {
     actor.isEnding = true;
+    actor.hasReadEnd ||= error === '';
     if (!actor.isLingering) this.tell(actor, 'close', error);
-    if (error !== '' || !actor.linger()) {
-      // Past an urgent byte; whatever else lies there is thrown away with it.
-      if (error === '') actor.socket.receive(Infinity);
-      actor.close();
-    }
+    if (error !== '' || !actor.linger()) actor.close();
   }
 
   #settleConnect(actor: Actor, error: string | undefined): void {
