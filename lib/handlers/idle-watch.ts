@@ -3,7 +3,7 @@ import { checkSeconds } from '../arguments';
 import type { Timer } from '../timers';
 
 import type { Handler } from './handler';
-import { registry } from './handler-state';
+import { registry, state, State } from './handler-state';
 
 /** A handler that can be idle for too long. */
 interface Idling extends Handler {
@@ -91,6 +91,11 @@ export class IdleWatch {
   }
 
   #look(): void {
+    // One that was taken out begins anew when it comes back; until then nothing is to keep it alive.
+    if (!(this.#handler[state] & State.member)) {
+      this.#isCounting = false;
+      return;
+    }
     this.#heed();
     if (this.seconds === 0 || this.#timer?.pending === true) return;
     const inner = this.#handler.socketMap[registry];

@@ -14,7 +14,7 @@ import { Socket } from '../sockets/socket';
 
 import { dispatchPending, endIfSent, interestOf, lose } from './dispatch';
 
-const { dirty, failed, hungUp, lingering, member, readEnded } = State;
+const { connecting, dirty, failed, hungUp, lingering, member, readEnded } = State;
 
 /** What a table asks of its map. */
 export interface TableOwner {
@@ -276,6 +276,8 @@ export class HandlerTable implements Registry<Handler> {
   /** One that was out of the map is told now of what it would have been told meanwhile. */
   #join(handler: Handler): void {
     handler[state] |= member;
+    // While a name is looked up there is nothing to watch that would begin it.
+    if (handler[state] & connecting) handler[entered]();
     if (handler[failure] !== undefined || handler[state] & (readEnded | hungUp)) {
       this.endLater(handler);
     }
@@ -302,7 +304,7 @@ export class HandlerTable implements Registry<Handler> {
       const isForgotten = has !== 0 && result !== Errno.outOfMemory;
       const errno = isForgotten ? Errno.badDescriptor : result;
       handler[failure] ??= new SystemError(`${backend.name} registration`, errno);
-      // It ends without being watched until all is read.
+      // Deaf, it ends at once, whatever lies unread.
       handler[state] &= ~failed;
       this.endLater(handler);
     }

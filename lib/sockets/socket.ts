@@ -242,7 +242,7 @@ export class Socket {
 
   /**
    * Whether bytes lie unread (above 0), the stream has ended (0), or neither (`WOULD_BLOCK`).
-   * Throws the error that ended the stream. Takes nothing away.
+   * Throws the error that ended the stream, which the kernel tells once. Takes no bytes away.
    */
   unread(): number {
     const count = this.kernel.unread(this.#fd);

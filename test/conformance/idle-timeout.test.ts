@@ -375,6 +375,18 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(kernel().monotonicMs() - startMs).toBeGreaterThanOrEqual(60);
   });
 
+  test('nor does one that was taken out, which begins anew when it is back', () => {
+    const [handler] = pair();
+    arm([handler], 0.02);
+    map().delHandler(handler);
+    turnFor(0.08);
+    const startMs = kernel().monotonicMs();
+    map().poll(0.06);
+    expect(kernel().monotonicMs() - startMs).toBeGreaterThanOrEqual(60);
+    map().addHandler(handler);
+    turnUntilTold(handler);
+  });
+
   test('what it throws, or its promise rejects with, goes to handleError', () => {
     const [handler] = pair();
     handler.idleTimeout = 0.02;
