@@ -81,6 +81,11 @@ const { get: ownLength } = Object.getOwnPropertyDescriptor(views, 'length') as {
   readonly get: () => number;
 };
 
+/** How long a view is, whatever it tells itself; 0 where its memory was transferred away. */
+export function lengthOf(view: Uint8Array): number {
+  return ownLength.call(view);
+}
+
 function plainView(data: Uint8Array): Uint8Array {
   const memory = Reflect.get(views, 'buffer', data) as ArrayBuffer;
   const offset = Reflect.get(views, 'byteOffset', data) as number;

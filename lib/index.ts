@@ -23,7 +23,8 @@ export type {
 export { Notifier } from './notifier';
 export type { HandlerClass } from './handlers/server';
 export { Server } from './handlers/server';
-export type { Accepted, SocketRole, SocketSurface } from './sockets/socket';
+export type { SocketRole } from './sockets/role';
+export type { Accepted, SocketSurface } from './sockets/socket';
 export { Socket, socketpair } from './sockets/socket';
 export type { Timer } from './timers';
 export { Waker } from './sockets/waker';

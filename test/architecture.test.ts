@@ -14,7 +14,10 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'leaves', files: ['readiness', 'arguments', 'timers', 'sockets/address-types'] },
   { layer: 'what an inspection tells', files: ['inspection/shapes'] },
   { layer: 'the system', files: ['errors', 'kernel', 'binding', 'sockets/constants'] },
-  { layer: 'sockets', files: ['sockets/address', 'sockets/slab', 'sockets/socket'] },
+  {
+    layer: 'sockets',
+    files: ['sockets/address', 'sockets/role', 'sockets/slab', 'sockets/socket'],
+  },
   { layer: 'beside sockets', files: ['sockets/waker', 'sockets/lookups'] },
   {
     layer: 'handlers',
@@ -43,7 +46,13 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'choice of a map', files: ['maps/default', 'maps/index'] },
   {
     layer: 'kinds of handlers',
-    files: ['handlers/idle-watch', 'handlers/io-handler', 'handlers/acceptor', 'handlers/server'],
+    files: [
+      'handlers/idle-watch',
+      'handlers/failed-transfers',
+      'handlers/io-handler',
+      'handlers/acceptor',
+      'handlers/server',
+    ],
   },
   { layer: 'buffers of protocols', files: ['protocols/output-queue', 'protocols/line-buffer'] },
   { layer: 'protocols', files: ['protocols/buffered-write', 'protocols/line', 'protocols/index'] },

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 
 import type * as lib from '../lib';
-import { IOHandler, type SocketMap, socketpair } from '../lib';
+import { IOHandler, type Socket, type SocketMap, socketpair } from '../lib';
 import type * as maps from '../lib/maps';
 import { EpollSocketMap } from '../lib/maps';
 
@@ -114,4 +114,84 @@ test('two copies of the library over one addon each receive and send their own b
   }
   expect(kept.map(([, read]) => read.toString())).toEqual(kept.map(([said]) => said));
   for (const { own } of copies) own.close();
+});
+
+describe('a buffer of the caller’s own, used again and again', () => {
+  let near: Socket;
+  let far: Socket;
+  beforeEach(() => {
+    [near, far] = socketpair();
+  });
+  afterEach(() => {
+    near.close();
+    far.close();
+  });
+
+  function say(text: string): void {
+    expect(far.send(Buffer.from(text))).toBe(text.length);
+  }
+
+  /** Often enough to be known. */
+  function use(bytes: Uint8Array): void {
+    for (const text of ['one', 'two', 'three']) {
+      say(text);
+      expect(near.recvInto(bytes)).toBe(text.length);
+      expect(Buffer.from(bytes.buffer, bytes.byteOffset, text.length).toString()).toBe(text);
+      expect(near.send(bytes, 0, text.length)).toBe(text.length);
+      expect(far.recvInto(Buffer.alloc(10))).toBe(text.length);
+    }
+  }
+
+  test('gets its bytes, at any offset, and beside others', () => {
+    const [first, second] = [Buffer.alloc(16), Buffer.alloc(16)];
+    use(first);
+    say('abc');
+    expect(near.recvInto(first, 4, 2)).toBe(2);
+    expect(near.recvInto(second)).toBe(1);
+    expect([first.toString('latin1', 4, 6), second.toString('latin1', 0, 1)]).toEqual(['ab', 'c']);
+    use(second);
+    use(first);
+  });
+
+  test('is not written to when its memory has gone to another thread', () => {
+    const bytes = new Uint8Array(64);
+    use(bytes);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    say('abc');
+    expect(near.recvInto(bytes)).toBe(0);
+    expect(near.send(bytes)).toBe(0);
+    expect(() => near.recvInto(bytes, 0, 64)).toThrow(/^length must be/);
+    const other = Buffer.alloc(8);
+    expect(near.recvInto(other)).toBe(3);
+    expect(other.toString('latin1', 0, 3)).toBe('abc');
+  });
+
+  test('nor one that lies about its length', () => {
+    class Lying extends Uint8Array {
+      override get length(): number {
+        return 64;
+      }
+    }
+    const bytes = new Lying(new ArrayBuffer(64));
+    use(bytes);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    say('abc');
+    expect(near.recvInto(bytes, 0, 64)).toBe(0);
+    expect(near.send(bytes, 0, 64)).toBe(0);
+  });
+
+  test('nor past the end of one that has shrunk', () => {
+    // The types are of an older edition of the language.
+    const memory = Reflect.construct(ArrayBuffer, [64, { maxByteLength: 128 }]) as ArrayBuffer & {
+      resize(length: number): void;
+    };
+    const bytes = new Uint8Array(memory);
+    use(bytes);
+    memory.resize(2);
+    say('abc');
+    expect(near.recvInto(bytes)).toBe(2);
+    memory.resize(128);
+    expect(near.recvInto(bytes)).toBe(1);
+    expect(Buffer.from(bytes.subarray(0, 2)).toString()).toBe('cb');
+  });
 });

@@ -21,21 +21,11 @@ import {
   state,
   State,
 } from './handler-state';
+import { failTransfer } from './failed-transfers';
 import { IdleWatch } from './idle-watch';
 import { dropSocket, giveSocket, openSocket } from './life';
 
 const NOTHING = Buffer.alloc(0);
-
-/** Failures that are the program's mistake and not the connection's end: thrown where they happen. */
-const MISUSE: ReadonlySet<string> = new Set([
-  'EBADF',
-  'EDESTADDRREQ',
-  'EFAULT',
-  'EINVAL',
-  'ENOTCONN',
-  'ENOTSOCK',
-  'ENOTSUP',
-]);
 
 /** What made the map stop watching, until something is read. */
 const { connecting, ending, failed, hungUp, open, parked, readable, readShut, timed } = State;
@@ -329,23 +319,6 @@ export class IOHandler extends Handler {
     inner.changed(this);
     if (this[state] & failed) inner.endLater(this);
   }
-}
-
-/**
- * A transfer failed: the handler ends as soon as all that came before is read, or its attempt to
- * connect has failed. Throws where it was the program's mistake.
- */
-export function failTransfer(handler: Handler, error: unknown): void {
-  if (!(error instanceof SystemError) || MISUSE.has(error.code)) throw error;
-  // Before any attempt TCP says EPIPE.
-  if (!(handler[state] & (open | connecting))) {
-    throw new SystemError(error.syscall, Errno.notConnected);
-  }
-  handler[failure] ??= error;
-  if (!(handler[state] & connecting)) handler[state] |= failed;
-  const inner = handler.socketMap[registry];
-  inner.changed(handler);
-  inner.endLater(handler);
 }
 
 /** socket(7); undefined where it is no socket, as connecting will tell. */

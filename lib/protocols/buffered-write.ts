@@ -16,7 +16,8 @@ import {
   tellHeld,
   unsentBytes,
 } from '../handlers/handler-state';
-import { failTransfer, IOHandler } from '../handlers/io-handler';
+import { failTransfer } from '../handlers/failed-transfers';
+import { IOHandler } from '../handlers/io-handler';
 import { closeHandler, openSocket } from '../handlers/life';
 import { constants, Errno } from '../sockets/constants';
 import type { Timer } from '../timers';

@@ -1,9 +1,11 @@
 /**
- * The memory that `read` cuts its results off. A part that was handed out is never written again,
- * so the caller owns it; a slab that is used up is left to the garbage collector and its readers.
+ * The memory that bytes are received into and sent from without much ado: a slab, which `read` cuts
+ * its results off, and buffers of the caller's own. A part of the slab that was handed out is never
+ * written again, so the caller owns it; one that is used up is left to the garbage collector.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
+import { lengthOf } from '../arguments';
 import { binding, Transfer } from '../binding';
 
 const SLAB_BYTES = 128 * 1024;
@@ -26,12 +28,40 @@ export function slice(memory: Memory, offset: number, length: number): Buffer {
 }
 
 const { fd: FD, offset: OFFSET, length: LENGTH, result: RESULT } = Transfer;
-const transfer = new Int32Array(Transfer.fields);
-// Constants of this file, so that the compiler knows what it calls; and this file's own: another
-// copy of it may run in the same thread, over the same addon.
-const { use, recv, send } = binding.makeSlab(transfer);
 
-export class Slab {
+/** Memory that the addon knows, so that a call carries no more than integers. */
+class Registered {
+  readonly #transfer = new Int32Array(Transfer.fields);
+  // This copy's own: another one of this file may run in the same thread, over the same addon.
+  readonly #calls = binding.makeSlab(this.#transfer);
+
+  /** recv(2) into it. */
+  recv(fd: number, offset: number, length: number): number {
+    this.#set(fd, offset, length);
+    this.#calls.recv();
+    return this.#transfer[RESULT] ?? 0;
+  }
+
+  /** send(2) from it. */
+  send(fd: number, offset: number, length: number): number {
+    this.#set(fd, offset, length);
+    this.#calls.send();
+    return this.#transfer[RESULT] ?? 0;
+  }
+
+  protected use(bytes: Uint8Array): void {
+    this.#calls.use(bytes);
+  }
+
+  #set(fd: number, offset: number, length: number): void {
+    const transfer = this.#transfer;
+    transfer[FD] = fd;
+    transfer[OFFSET] = offset;
+    transfer[LENGTH] = length;
+  }
+}
+
+export class Slab extends Registered {
   /** Registered with the addon, so that a call that receives into it carries nothing. */
   bytes: Buffer = Buffer.alloc(0);
   #memory = this.bytes.buffer;
@@ -59,7 +89,7 @@ export class Slab {
     this.offset = 0;
     this.last = this.bytes;
     this.lastOffset = 0;
-    use(this.bytes);
+    this.use(this.bytes);
   }
 
   /** Cuts off the first `count` bytes of the room. */
@@ -71,24 +101,44 @@ export class Slab {
     return this.last;
   }
 
-  /** recv(2) into `bytes`, at `offset`. */
-  recv(fd: number, offset: number, length: number): number {
-    transfer[FD] = fd;
-    transfer[OFFSET] = offset;
-    transfer[LENGTH] = length;
-    recv();
-    return transfer[RESULT] ?? 0;
+  /** send(2) of `length` bytes of `last`, from `offset` on. */
+  override send(fd: number, offset: number, length: number): number {
+    return super.send(fd, this.lastOffset + offset, length);
+  }
+}
+
+/**
+ * A buffer of a caller's own that is used again and again: from the second time on it is registered
+ * as the slab is. One is kept alive by that, until another takes its place.
+ */
+export class Regular extends Registered {
+  #bytes: Uint8Array | undefined = undefined;
+  #length = 0;
+  /** What was used last, and is not registered. */
+  #candidate: Uint8Array | undefined = undefined;
+
+  /** Whether `bytes` are registered, and their memory was not transferred away meanwhile. */
+  has(bytes: Uint8Array): boolean {
+    if (bytes !== this.#bytes) return this.#consider(bytes);
+    this.#candidate = undefined;
+    return lengthOf(bytes) === this.#length;
   }
 
-  /** send(2) of `length` bytes of `last`, from `offset` on. */
-  send(fd: number, offset: number, length: number): number {
-    transfer[FD] = fd;
-    transfer[OFFSET] = this.lastOffset + offset;
-    transfer[LENGTH] = length;
-    send();
-    return transfer[RESULT] ?? 0;
+  #consider(bytes: Uint8Array): boolean {
+    const isAgain = bytes === this.#candidate;
+    const length = lengthOf(bytes);
+    this.#candidate = isAgain || length > MOST_BYTES ? undefined : bytes;
+    if (!isAgain || length === 0) return false;
+    this.use(bytes);
+    this.#bytes = bytes;
+    this.#length = length;
+    return true;
   }
 }
 
 /** One a thread: what is being received has been handed out before anything else is. */
 export const slab = new Slab();
+
+/** What is received into, and what is sent, time after time. */
+export const regularInput = new Regular();
+export const regularOutput = new Regular();

@@ -9,7 +9,8 @@ import type { Kernel } from '../kernel';
 import { inet4Address, packAddress, unpackAddress } from './address';
 import type { Address, SocketAddress } from './address-types';
 import { constants, Errno, WOULD_BLOCK } from './constants';
-import { slab } from './slab';
+import { hasConnections, roleOf, type SocketRole } from './role';
+import { regularInput, regularOutput, slab } from './slab';
 
 /** The key of what a socket calls once, when its descriptor is closed or given away. */
 export const whenGone: unique symbol = Symbol('whenGone');
@@ -19,13 +20,6 @@ export const whenGone: unique symbol = Symbol('whenGone');
  * stand in a `Socket`'s place.
  */
 export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone | typeof util.inspect.custom>;
-
-/**
- * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
- * and nothing to watch for; what is no stream at all (a datagram socket, a pipe) counts as
- * `connected`.
- */
-export type SocketRole = 'unconnected' | 'connected' | 'listening';
 
 /** A connection that was accepted, and who it is from. */
 export interface Accepted {
@@ -204,6 +198,8 @@ export class Socket {
       count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
     } else if (buffer === slab.bytes && this.kernel === binding) {
       count = slab.recv(this.#fd, offset, length);
+    } else if (this.kernel === binding && regularInput.has(buffer)) {
+      count = regularInput.recv(this.#fd, offset, length);
     } else if (length === buffer.length) {
       count = this.kernel.recvWhole(this.#fd, buffer);
     } else {
@@ -222,6 +218,8 @@ export class Socket {
       count = this.kernel.send(this.#fd, buffer, offset, length, flags);
     } else if (buffer === slab.last && this.kernel === binding) {
       count = slab.send(this.#fd, offset, length);
+    } else if (this.kernel === binding && regularOutput.has(buffer)) {
+      count = regularOutput.send(this.#fd, offset, length);
     } else if (length === buffer.length) {
       count = this.kernel.sendWhole(this.#fd, buffer);
     } else {
@@ -308,25 +306,6 @@ const peer = new Int32Array(3);
 /** socketpair(2): two connected sockets. */
 export function socketpair(): [Socket, Socket] {
   return Socket.pair();
-}
-
-/** What a descriptor that was made elsewhere is for. */
-function roleOf(fd: number): SocketRole {
-  const value = new Int32Array(1);
-  const ask = (option: number): number | undefined => {
-    const bytes = new Uint8Array(value.buffer);
-    return binding.getsockopt(fd, constants.SOL_SOCKET, option, bytes) < 0 ? undefined : value[0];
-  };
-  const type = ask(constants.SO_TYPE);
-  if (type === undefined || !hasConnections(type)) return 'connected';
-  if (ask(constants.SO_ACCEPTCONN) === 1) return 'listening';
-  return binding.getpeername(fd) === Errno.notConnected ? 'unconnected' : 'connected';
-}
-
-/** A type may have flags among its higher bits. socket(2) */
-function hasConnections(type: number): boolean {
-  const kind = type & 0xf;
-  return kind === constants.SOCK_STREAM || kind === constants.SOCK_SEQPACKET;
 }
 
 function checkBuffers(buffers: unknown): void {
