@@ -34,6 +34,14 @@ export function listPeers(native: NativePrograms): Peer[] {
     speaksLines: args.includes('lines'),
     isNative: false,
   });
+  const addon = (name: string, about: string, ...args: string[]): Peer => ({
+    name,
+    about,
+    command: [...NODE, program('addon-echo'), ...args],
+    version: packageVersion,
+    speaksLines: false,
+    isNative: false,
+  });
   const node = (name: string, about: string, ...args: string[]): Peer => ({
     name,
     about,
@@ -61,14 +69,8 @@ export function listPeers(native: NativePrograms): Peer[] {
     inC('c-epoll', 'plain C over epoll: the limit', 'echo_epoll'),
     inC('c-epoll-thread', 'the same beside a thread that sleeps', 'echo_epoll', '--thread'),
     inC('libevent', 'C over libevent', 'echo_libevent'),
-    {
-      name: 'addon',
-      about: 'our addon’s calls without the library: the least in JavaScript',
-      command: [...NODE, program('addon-echo')],
-      version: packageVersion,
-      speaksLines: false,
-      isNative: false,
-    },
+    addon('addon', 'our addon’s calls without the library: the least in JavaScript'),
+    addon('addon-slices', 'the same with a slice of its own for every message', '--slices'),
     node('node-net', 'node:net'),
     node('node-net-lines', 'node:net, a write for every line', '--with', 'lines'),
     node(

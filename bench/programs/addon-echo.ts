@@ -2,10 +2,13 @@
  * The echo server over our addon's calls alone: no map, no notifier, no handlers. What a message
  * costs here is the least that it can cost in JavaScript; what it costs more there is the library's.
  *
- *   addon-echo.js
+ *   addon-echo.js [--slices]
+ *
+ * `--slices` receives into fresh memory, and cuts a Buffer off it for every message, as `read` does.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { constants, Socket } from 'asynchia';
 
@@ -32,8 +35,18 @@ const load = require('node-gyp-build') as (directory: string) => Addon;
 const addon = load(path.dirname(require.resolve('asynchia/package.json')));
 const transfer = new Int32Array(4);
 const slab = addon.makeSlab(transfer);
-const buffer = Buffer.alloc(BUFFER_SIZE);
+let buffer = Buffer.alloc(BUFFER_SIZE);
+/** Up to here it is cut off. */
+let offset = 0;
+let slice: Buffer = buffer;
 slab.use(buffer);
+
+const { values } = parseArgs({ options: { slices: { type: 'boolean', default: false } } });
+/** As quick as a slice can be made. */
+const { [Symbol.species]: FastBuffer } = Buffer as unknown as {
+  readonly [Symbol.species]: new (memory: ArrayBufferLike, start: number, length: number) => Buffer;
+};
+let memory = buffer.buffer;
 
 const done = { messages: 0, connections: 0 };
 const epoll = addon.epollCreate();
@@ -59,9 +72,18 @@ function accept(): void {
   addon.epollControl(epoll, ADD, socket.fileno(), IN);
 }
 
+function renew(): void {
+  buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE);
+  memory = buffer.buffer;
+  offset = 0;
+  slab.use(buffer);
+}
+
 function echo(fd: number): void {
+  if (2 * offset > BUFFER_SIZE) renew();
   transfer[FD] = fd;
-  transfer[LENGTH] = BUFFER_SIZE;
+  transfer[OFFSET] = offset;
+  transfer[LENGTH] = BUFFER_SIZE - offset;
   slab.recv();
   const count = transfer[RESULT] ?? 0;
   if (count <= 0) {
@@ -69,10 +91,15 @@ function echo(fd: number): void {
     return;
   }
   done.messages++;
+  const start = offset;
+  if (values.slices) {
+    slice = new FastBuffer(memory, start, count);
+    offset += slice.length;
+  }
   transfer[LENGTH] = count;
   slab.send();
   const sent = transfer[RESULT] ?? 0;
-  if (sent < count) keep(fd, sent, buffer.subarray(Math.max(0, sent), count));
+  if (sent < count) keep(fd, sent, buffer.subarray(start + Math.max(0, sent), start + count));
 }
 
 /** Reads no more before these are sent. */
@@ -121,6 +148,5 @@ function turn(): void {
   setImmediate(turn);
 }
 
-transfer[OFFSET] = 0;
 obey('addon', done);
 turn();
