@@ -37,8 +37,8 @@ export class MainLoop {
   readonly #notifier: Notifier;
   readonly #timers = new TimerQueue();
   readonly #lookups: Lookups;
-  /** What wake-ups from other threads call, and how many wakers ask for it. */
-  readonly #wakeListeners = new Map<() => void, number>();
+  /** What wake-ups from other threads call: for each waker one, though it may be the same function. */
+  readonly #wakeListeners = new Set<{ readonly fn: () => void }>();
   readonly #ready = new Int32Array(2 * BATCH);
   readonly #control = new Float64Array(Control.fields);
   #calls: (() => void)[] = [];
@@ -142,13 +142,9 @@ export class MainLoop {
   /** What another thread wakes this loop with; `fn` is called in the turn it brings. */
   addWakeup(fn: () => void): Waker {
     const fd = checked('dup', this.#kernel.duplicate(this.#wakeupFd()));
-    const listeners = this.#wakeListeners;
-    const count = (more: number): number => (listeners.get(fn) ?? 0) + more;
-    listeners.set(fn, count(1));
-    return Waker.of(fd, () => {
-      if (count(-1) > 0) listeners.set(fn, count(-1));
-      else listeners.delete(fn);
-    });
+    const listener = { fn };
+    this.#wakeListeners.add(listener);
+    return Waker.of(fd, () => this.#wakeListeners.delete(listener));
   }
 
   close(): void {
@@ -276,7 +272,7 @@ export class MainLoop {
         this.wakeups++;
         this.#kernel.drainWakeup(this.#wakeup);
         this.#lookups.check();
-        for (const fn of this.#wakeListeners.keys()) this.#guard(fn);
+        for (const { fn } of this.#wakeListeners) this.#guard(fn);
       });
     }
     return this.#wakeup;
