@@ -4,12 +4,12 @@
  *
  * @packageDocumentation
  */
-export { AcceptHandler } from './handlers/acceptor';
-export type { Address, InetAddress, SocketAddress, UnixAddress } from './sockets/address-types';
-export type { Data } from './arguments';
-export type { ConstantName } from './sockets/constants';
-export { constants, WOULD_BLOCK } from './sockets/constants';
-export { SocketMapClosedError, SystemError } from './errors';
+export { AcceptHandler } from './handlers/accept-handler';
+export type { Address, InetAddress, SocketAddress, UnixAddress } from './system/address-types';
+export type { Data } from './system/arguments';
+export type { ConstantName } from './system/constants';
+export { constants, WOULD_BLOCK } from './system/constants';
+export { SocketMapClosedError, SystemError } from './system/errors';
 export type { Handled, SocketMap } from './handlers/handler';
 export { Handler } from './handlers/handler';
 export { IOHandler } from './handlers/io-handler';
@@ -19,12 +19,12 @@ export type {
   LastEvent,
   MapInspection,
   Phase,
-} from './inspection/shapes';
+} from './handlers/inspection';
 export { Notifier } from './notifier';
 export type { HandlerClass } from './handlers/server';
 export { Server } from './handlers/server';
 export type { SocketRole } from './sockets/role';
 export type { Accepted, SocketSurface } from './sockets/socket';
 export { Socket, socketpair } from './sockets/socket';
-export type { Timer } from './timers';
+export type { Timer } from './transport/loop';
 export { Waker } from './sockets/waker';

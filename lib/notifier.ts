@@ -1,14 +1,15 @@
 /** The notifier: between a map, which finds out what is pending, and the handlers. */
-import { typeError } from './arguments';
-import type { SystemError } from './errors';
+import { typeError } from './system/arguments';
+import type { SystemError } from './system/errors';
 import { Handler, type Handled } from './handlers/handler';
-import { flush, registry } from './handlers/handler-state';
+import type { Callbacks } from './transport/callbacks';
+import { loopOf } from './transport/loop';
 
 /**
  * Calls a handler's `handle*` methods and takes care of what they throw. A subclass can stand
  * before every callback of a map: `new EpollSocketMap({ notifier })`. asynchia's `Notifier`.
  */
-export class Notifier {
+export class Notifier implements Callbacks {
   /** There is something to read, or to accept. */
   readObj(handler: Handler): void {
     try {
@@ -57,9 +58,9 @@ export class Notifier {
     this.#call(handler, () => handler.handleTimeout());
   }
 
-  /** What the last callback left to send is sent. */
-  flushObj(handler: Handler): void {
-    this.#call(handler, () => handler[flush]());
+  /** All output that `sendAll` had to buffer is sent. */
+  drainObj(handler: Handler): void {
+    this.#call(handler, () => handler.handleDrain());
   }
 
   /** The handler is over. */
@@ -71,7 +72,7 @@ export class Notifier {
   errorObj(handler: Handler, error: unknown): void {
     checkHandler(handler);
     const raise = (unhandled: unknown): void => {
-      handler.socketMap[registry].raise(unhandled);
+      handler.socketMap[loopOf].raise(unhandled);
     };
     try {
       const result: unknown = handler.handleError(error);
@@ -81,12 +82,17 @@ export class Notifier {
     }
   }
 
-  /** Sees to it that a callback's promise is not forgotten: where it rejects, `errorObj` is told. */
+  /** Handles what a callback has returned: where that is a promise, and it rejects, `errorObj` is called. */
   settle(handler: Handler, result: unknown): void {
     if (result === undefined || !isThenable(result)) return;
     result.then(undefined, (error: unknown) => {
       report(handler, error);
     });
+  }
+
+  /** Whether `handleExcept` is overridden: urgent data is watched for only then. */
+  wantsExcept(handler: Handler): boolean {
+    return handler.handleExcept !== Handler.prototype.handleExcept;
   }
 
   #call(handler: Handler, callback: () => Handled): void {
@@ -98,10 +104,10 @@ export class Notifier {
   }
 }
 
-/** Tells the notifier that the handler's map has, which may be another that stands before this. */
+/** Reports to the notifier that the map has: this one may stand behind another. */
 function report(handler: Handler, error: unknown): void {
   checkHandler(handler);
-  handler.socketMap[registry].report(handler, error);
+  handler.socketMap[loopOf].report(handler, error);
 }
 
 function checkHandler(handler: unknown): void {
@@ -110,11 +116,4 @@ function checkHandler(handler: unknown): void {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null)?.then === 'function';
-}
-
-/** Reads a map's `notifier` option. */
-export function notifierFrom(option: unknown): Notifier {
-  if (option === undefined) return new Notifier();
-  if (option instanceof Notifier) return option;
-  throw typeError('notifier', option, 'a Notifier');
 }

@@ -7,10 +7,10 @@
 import os from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 
-import { checkInteger, checkSeconds, MAX_INT32, typeError } from './arguments';
-import { binding } from './binding';
-import { checked, closedError } from './errors';
-import { POLLIN, POLLOUT, POLLPRI } from './readiness';
+import { checkInteger, checkSeconds, MAX_INT32, typeError } from './system/arguments';
+import { binding } from './system/binding';
+import { checked, closedError } from './system/errors';
+import { POLLIN, POLLOUT, POLLPRI } from './system/readiness';
 
 /** As `POLLIN` for streams. poll(2), as are all of these. */
 export const POLLRDNORM = 0x040;
@@ -23,7 +23,15 @@ export const POLLWRBAND = 0x200;
 /** Linux knows it, and never reports it. */
 export const POLLMSG = 0x400;
 
-export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from './readiness';
+export {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+} from './system/readiness';
 
 /** There is something to read. epoll_ctl(2), as are all that follow. */
 export const EPOLLIN = 0x001;

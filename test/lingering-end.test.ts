@@ -3,7 +3,7 @@ import { constants, type SocketMap } from '../lib';
 import { candidates } from '../lib/maps';
 import { SimSocketMap } from '../lib/testing';
 import { useKernel } from './support/kernels';
-import { registry } from '../lib/handlers/handler-state';
+import { loopOf } from '../lib/transport/loop';
 import { Recorder } from './support/recorder';
 import { receiveText, socketpair, tcpPair } from './support/streams';
 import { turnUntil } from './support/turns';
@@ -85,7 +85,7 @@ test('end() gives a peer time that goes on reading, however slowly', () => {
 
 test('simulated, too', () => {
   const map = new SimSocketMap();
-  useKernel(map[registry].kernel);
+  useKernel(map[loopOf].kernel);
   const reader = readSlowly(map);
   turnUntil(map, () => reader.isEnded, 'all of it');
   reader.finish();

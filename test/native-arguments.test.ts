@@ -5,8 +5,8 @@ import util from 'node:util';
 import fc from 'fast-check';
 
 import { socketpair } from '../lib';
-import { binding, Transfer } from '../lib/binding';
-import type { LoopBackend } from '../lib/kernel';
+import { binding, Transfer } from '../lib/system/binding';
+import type { LoopBackend } from '../lib/system/kernel';
 import { FUNCTIONS, METHODS, SLAB_CALLS } from './fuzz/native';
 import { NOT_OPEN } from './support/descriptors';
 

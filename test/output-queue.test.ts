@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 
 import { constants, socketpair, type Socket } from '../lib';
-import { OutputQueue } from '../lib/protocols/output-queue';
+import { OutputQueue } from '../lib/transport/output-queue';
 
 type Step =
   | { readonly kind: 'append'; readonly size: number }

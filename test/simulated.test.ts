@@ -13,7 +13,7 @@ import { harmlessFaults, simulate, SimSocketMap, type SimSocketMapOptions } from
 
 import { expectRefused, misuse, NO_COUNT, NO_FUNCTION } from './support/bad-values';
 import { useKernel } from './support/kernels';
-import { registry } from '../lib/handlers/handler-state';
+import { loopOf } from '../lib/transport/loop';
 import { Recorder } from './support/recorder';
 import { receiveText, sendText, tcpPair } from './support/streams';
 import { until } from './support/turns';
@@ -163,7 +163,7 @@ describe('time', () => {
   let map: SimSocketMap;
   beforeEach(() => {
     map = new SimSocketMap({ seed: SEED });
-    useKernel(map[registry].kernel);
+    useKernel(map[loopOf].kernel);
   });
   afterEach(() => map.close());
 
@@ -229,7 +229,7 @@ describe('the simulated kernel', () => {
   let map: SimSocketMap;
   beforeEach(() => {
     map = new SimSocketMap({ seed: SEED });
-    useKernel(map[registry].kernel);
+    useKernel(map[loopOf].kernel);
   });
   afterEach(() => map.close());
 

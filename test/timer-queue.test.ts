@@ -1,8 +1,8 @@
 /** TimerQueue against a model: a list that is sorted anew each time. */
 import fc from 'fast-check';
 
-import type { Timer } from '../lib/timers';
-import { TimerQueue } from '../lib/timers';
+import { TimerQueue } from '../lib/loop/timers';
+import type { Timer } from '../lib';
 
 /** What a timer does when it runs, besides being written down. */
 type Act =

@@ -1,32 +1,31 @@
-/** A handler in words: what is told of it to people. */
+/** A handler and its transport, as text and in words. */
 import util from 'node:util';
 
-import type { Phase } from '../inspection/shapes';
-import { addressText, type SocketAddress } from '../sockets/address-types';
-import type { SocketSurface } from '../sockets/socket';
+import { addressText, type SocketAddress } from '../system/address-types';
+import { Flag, Phase } from '../transport/phase';
+import type { Transport } from '../transport/transport';
 
-import { socketOf, state, State, watched } from './handler-state';
+import type { Phase as PhaseText } from './inspection';
 
-const { connecting, ended, ending, listening, open, readEnded, writeEnded } = State;
+const TEXTS: Readonly<Record<Phase, PhaseText>> = {
+  [Phase.unconnected]: 'unconnected',
+  [Phase.connecting]: 'connecting',
+  [Phase.failed]: 'closing',
+  [Phase.listening]: 'listening',
+  [Phase.open]: 'connected',
+  [Phase.halfClosed]: 'half-closed',
+  [Phase.ending]: 'closing',
+  [Phase.closed]: 'closed',
+};
 
-/** What of a handler is described. */
-interface Described {
-  readonly [state]: number;
-  readonly [watched]: number;
-  readonly [socketOf]: SocketSurface | undefined;
+export function phaseText({ phase, flags }: Transport): PhaseText {
+  if (phase !== Phase.closed && flags & Flag.endRequested) return 'closing';
+  if (phase === Phase.open && flags & Flag.outputShut) return 'half-closed';
+  return TEXTS[phase];
 }
 
-export function phaseOf({ [state]: bits }: Described): Phase {
-  if (bits & State.closed) return 'closed';
-  if (bits & (ending | ended)) return 'closing';
-  if (bits & connecting) return 'connecting';
-  if (bits & listening) return 'listening';
-  if (!(bits & open)) return 'unconnected';
-  return bits & (readEnded | writeEnded) ? 'half-closed' : 'connected';
-}
-
-/** Where it is bound; undefined where the socket does not tell, for whatever reason. */
-export function localAddressOf({ [socketOf]: socket }: Described): SocketAddress | undefined {
+/** Undefined where it is not bound, or the socket cannot tell. */
+export function localAddressOf({ socket }: Transport): SocketAddress | undefined {
   try {
     return socket?.getsockname();
   } catch {
@@ -34,8 +33,8 @@ export function localAddressOf({ [socketOf]: socket }: Described): SocketAddress
   }
 }
 
-/** Who is at the other end; undefined where the socket does not tell, for whatever reason. */
-export function peerAddressOf({ [socketOf]: socket }: Described): SocketAddress | undefined {
+/** Undefined where there is no peer, or the socket cannot tell. */
+export function peerAddressOf({ socket }: Transport): SocketAddress | undefined {
   try {
     return socket?.getpeername();
   } catch {
@@ -43,26 +42,31 @@ export function peerAddressOf({ [socketOf]: socket }: Described): SocketAddress 
   }
 }
 
-/** Those whose fields are being written: handlers may know each other, in a circle. */
-const inDescription = new Set<Described>();
+/** Handlers whose fields are being printed: they may refer to each other, in a circle. */
+const inProgress = new Set<object>();
 
 /** For `util.inspect`: `EchoHandler (descriptor 23, connected, peer 127.0.0.1:40312) { count: 5 }`. */
-export function describe(handler: Described, depth: number, options: util.InspectOptions): string {
-  const phase = phaseOf(handler);
+export function describe(
+  handler: object,
+  transport: Transport,
+  depth: number,
+  options: util.InspectOptions,
+): string {
+  const phase = phaseText(transport);
   const isListening = phase === 'listening';
-  const address = addressText((isListening ? localAddressOf : peerAddressOf)(handler));
+  const address = addressText((isListening ? localAddressOf : peerAddressOf)(transport));
   const facts = [
-    ...(handler[watched] >= 0 ? [`descriptor ${handler[watched]}`] : []),
+    ...(transport.fd >= 0 ? [`descriptor ${transport.fd}`] : []),
     phase,
     ...(address === '' ? [] : [`${isListening ? 'at' : 'peer'} ${address}`]),
   ].join(', ');
   const text = `${handler.constructor.name} (${facts})`;
   const own = Object.entries(handler);
-  if (own.length === 0 || depth < 0 || inDescription.has(handler)) return text;
-  inDescription.add(handler);
+  if (own.length === 0 || depth < 0 || inProgress.has(handler)) return text;
+  inProgress.add(handler);
   try {
     return `${text} ${util.inspect(Object.fromEntries(own), { ...options, depth })}`;
   } finally {
-    inDescription.delete(handler);
+    inProgress.delete(handler);
   }
 }

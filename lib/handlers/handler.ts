@@ -1,38 +1,28 @@
-/** Handler: manages the I/O of one socket. What a user subclasses, directly or by its kinds. */
+/**
+ * Handler: what a user subclasses for the I/O of one descriptor. And the socket map as handlers know
+ * it, in the same file because each knows the other.
+ */
 import util from 'node:util';
 
-import { typeError } from '../arguments';
-import { closedError, SocketMapClosedError, type SystemError } from '../errors';
-import type { MapInspection } from '../inspection/shapes';
 import type { Socket, SocketSurface } from '../sockets/socket';
 import type { Waker } from '../sockets/waker';
-import type { Timer } from '../timers';
+import { typeError } from '../system/arguments';
+import { SocketMapClosedError, type SystemError } from '../system/errors';
+import type { Handled } from '../transport/callbacks';
+import { type Loop, loopOf, type Timer } from '../transport/loop';
+import { Flag } from '../transport/phase';
+import { StreamTransport } from '../transport/stream';
+import type { Transport } from '../transport/transport';
 
 import { describe } from './description';
-import {
-  awaitsOutput,
-  entered,
-  failure,
-  flush,
-  hasUntold,
-  heldBytes,
-  linger,
-  registry,
-  release,
-  sendHeld,
-  settleConnect,
-  socketOf,
-  state,
-  State,
-  tellHeld,
-  unsentBytes,
-  unwatched,
-  watched,
-} from './handler-state';
-import { closeHandler, giveSocket, openSocket } from './life';
-import type { Handled, Registry } from './registry';
+import type { MapInspection } from './inspection';
 
 export type { Handled };
+
+/** The key under which a handler has its transport. */
+export const transportOf: unique symbol = Symbol('transport');
+/** The key of a method that makes it, called once by the constructor. */
+export const makeTransport: unique symbol = Symbol('makeTransport');
 
 /**
  * A socket map, as its handlers and its users know it: decides which handler has pending I/O, and
@@ -41,7 +31,7 @@ export type { Handled };
  */
 export interface SocketMap {
   /** @internal */
-  readonly [registry]: Registry<Handler>;
+  readonly [loopOf]: Loop<Transport>;
 
   /** Which mechanism tells readiness: `'select'`, `'poll'`, `'epoll'`. */
   readonly backend: string;
@@ -106,43 +96,42 @@ export interface SocketMap {
  */
 export class Handler {
   /** @internal */
-  [state] = 0;
-  /** @internal */
-  [watched] = -1;
-  /** @internal */
-  [failure]: SystemError | undefined = undefined;
-  /** @internal */
-  [socketOf]: SocketSurface | undefined = undefined;
+  readonly [transportOf]: Transport;
   readonly #socketMap: SocketMap;
   /**
-   * Leaves the write side open when the peer ends its own: `handleEnd` is called, and `end` or
-   * `close` is the handler's own. False unless a subclass sets it.
+   * Keeps the handler's own side open when the peer ends: `handleEnd` is called, and `end` or `close`
+   * is up to the handler. False unless a subclass sets it.
    */
   declare allowHalfOpen: boolean;
 
   static {
-    // On the prototype, where it costs no handler memory.
+    // On the prototype, where it costs a handler no memory.
     this.prototype.allowHalfOpen = false;
   }
 
   /**
-   * With `sock`, the handler is in the map at once; without, it gets its socket when `bind` or
-   * `connect` tells the family. Throws a `TypeError` for anything that is no map or no socket.
+   * With `sock`, the handler is registered at once. Without, it gets its socket when `bind` or
+   * `connect` is called with an address, whose family decides.
+   *
+   * @throws TypeError where `socketMap` is no map or `sock` no socket.
+   * @throws SocketMapClosedError where the map is closed.
    */
   constructor(socketMap: SocketMap, sock?: SocketSurface) {
-    const inner = (socketMap as SocketMap | undefined)?.[registry];
-    if (inner === undefined) throw typeError('socketMap', socketMap, 'a SocketMap');
+    const loop = (socketMap as SocketMap | undefined)?.[loopOf];
+    if (loop === undefined) throw typeError('socketMap', socketMap, 'a SocketMap');
     this.#socketMap = socketMap;
     if (socketMap.closed) throw new SocketMapClosedError(`new ${this.constructor.name}`);
+    const transport = this[makeTransport](loop);
+    this[transportOf] = transport;
     if (sock === undefined) {
-      inner.expect(this);
+      loop.register(transport);
       return;
     }
     if (typeof (sock as Partial<Socket> | null)?.recvInto !== 'function') {
       throw typeError('sock', sock, 'a Socket');
     }
-    this[state] = State.member;
-    giveSocket(this, sock);
+    transport.flags |= Flag.member;
+    transport.attach(sock);
   }
 
   /** The map that the handler belongs to. */
@@ -152,37 +141,37 @@ export class Handler {
 
   /** The socket. Throws where there is none yet, or no longer. */
   get socket(): SocketSurface {
-    return openSocket(this, 'socket');
+    return this[transportOf].openSocket('socket');
   }
 
   /** Whether a connection stands. */
   get connected(): boolean {
-    return (this[state] & (State.open | State.listening | State.closed)) === State.open;
+    return this[transportOf].isConnected;
   }
 
   /** Whether the handler is over: its descriptor is closed, and nothing will be called any more. */
   get closed(): boolean {
-    return (this[state] & State.closed) !== 0;
+    return this[transportOf].isClosed;
   }
 
   /** Whether `handleRead` is wanted. */
   get readable(): boolean {
-    return (this[state] & State.readable) !== 0;
+    return (this[transportOf].flags & Flag.readable) !== 0;
   }
 
   /** Whether `handleWrite` is wanted. */
   get writable(): boolean {
-    return (this[state] & State.writable) !== 0;
+    return (this[transportOf].flags & Flag.writable) !== 0;
   }
 
   /** The descriptor's number; -1 where there is none yet, or no longer. */
   fileno(): number {
-    return this[socketOf]?.fileno() ?? -1;
+    return this[transportOf].socket?.fileno() ?? -1;
   }
 
   /** Asks for `handleRead` when there is something to read, or no longer. */
   setReadable(readable: boolean): void {
-    this.#setInterest('readable', readable);
+    this[transportOf].setReadable(readable);
   }
 
   /**
@@ -190,7 +179,7 @@ export class Handler {
    * `handleClose` comes instead, where reading has paused too: what lies unread can be read there.
    */
   setWritable(writable: boolean): void {
-    this.#setInterest('writable', writable);
+    this[transportOf].setWritable(writable);
   }
 
   /**
@@ -198,7 +187,7 @@ export class Handler {
    * before this returns, `handleClose` is not. Closing again does nothing.
    */
   close(): void {
-    closeHandler(this);
+    this[transportOf].close();
   }
 
   /** There are bytes to read, or a connection to accept. */
@@ -229,6 +218,9 @@ export class Handler {
   /** The handler is over, whatever ended it. Called exactly once, and last. */
   handleCleanup(): Handled {}
 
+  /** All that `sendAll` had to buffer is sent. Called after `sendAll` has returned false. */
+  handleDrain(): Handled {}
+
   /**
    * A callback threw, or its promise rejected. Prints the stack and goes on. What this throws comes
    * out of `poll` and `runSync`, or rejects `run()`.
@@ -238,70 +230,13 @@ export class Handler {
     process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
   }
 
-  /** @internal */
-  [unsentBytes](): number {
-    return 0;
-  }
-  /** @internal */
-  [awaitsOutput](): boolean {
-    return (this[state] & (State.writable | State.writeEnded)) === State.writable;
-  }
-  /** @internal */
-  [hasUntold](): boolean {
-    return false;
-  }
-  /** @internal */
-  [heldBytes](): number {
-    return 0;
-  }
-  /** @internal */
-  [linger](): boolean {
-    return false;
-  }
-  /** @internal */
-  [flush](): Handled {}
-  /** @internal */
-  [sendHeld](): void {}
-  /** @internal */
-  [tellHeld](): void {}
-  /** @internal */
-  [entered](): void {}
-  /** @internal */
-  [release](): void {}
-
-  /** @internal What `connect` came to: undefined where it stands. */
-  [settleConnect](): SystemError | undefined {
-    return undefined;
-  }
-
-  /** @internal */
-  [unwatched](error: SystemError): void {
-    this.#socketMap[registry].report(this, error);
-    closeHandler(this);
-  }
-
-  /** What it is, where it stands, and its own fields. */
+  /** Prints its class, its descriptor, its phase, its address, and its own fields. */
   [util.inspect.custom](depth: number, options: util.InspectOptions): string {
-    return describe(this, depth, options);
+    return describe(this, this[transportOf], depth, options);
   }
 
-  #setInterest(name: 'readable' | 'writable', isWanted: boolean): void {
-    if (typeof isWanted !== 'boolean') throw typeError(name, isWanted, 'a boolean');
-    const isReading = name === 'readable';
-    const bit = State[name];
-    const before = this[state];
-    if (before & State.closed) {
-      throw closedError(isReading ? 'setReadable' : 'setWritable', this.constructor.name);
-    }
-    let after = isWanted ? before | bit : before & ~bit;
-    if (after === before) return;
-    // Whoever wants to read again is to hear of the end that it was spared while paused.
-    if (isWanted && isReading) after &= ~(State.parked | State.hungUp);
-    this[state] = after;
-    if (after & State.member) {
-      const inner = this.#socketMap[registry];
-      inner.changed(this);
-      if (after & (State.failed | State.hungUp)) inner.endLater(this);
-    }
+  /** @internal */
+  [makeTransport](loop: Loop<Transport>): Transport {
+    return new StreamTransport(loop, this);
   }
 }

@@ -1,12 +1,12 @@
 /** Server: a listener that makes a handler of one class for every connection. */
-import { typeError } from '../arguments';
-import type { Address, SocketAddress } from '../sockets/address-types';
+import { typeError } from '../system/arguments';
+import type { Address, SocketAddress } from '../system/address-types';
 import type { Socket } from '../sockets/socket';
 
-import { AcceptHandler } from './acceptor';
+import { loopOf } from '../transport/loop';
+
+import { AcceptHandler } from './accept-handler';
 import { type Handled, Handler, type SocketMap } from './handler';
-import { registry, socketOf } from './handler-state';
-import { closeHandler } from './life';
 
 /** A class whose instances serve one connection each. */
 export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;
@@ -20,7 +20,7 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
   readonly #handlerClass: HandlerClass<H>;
 
   constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>) {
-    // Not found out only when the first connection comes.
+    // Checked here, not when the first connection comes.
     if (!isHandlerClass(handlerClass)) {
       throw typeError('handlerClass', handlerClass, 'a class that extends Handler');
     }
@@ -33,13 +33,13 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
     return this.newConnection(this.#handlerFor(socket), address);
   }
 
-  /** Where its constructor throws, what it has left in the map is not to serve the connection. */
+  /** Where the constructor throws, a transport that it has registered is closed. */
   #handlerFor(socket: Socket): H {
     try {
       return new this.#handlerClass(this.socketMap, socket);
     } catch (error) {
-      const halfMade = this.socketMap[registry].holder(socket.fileno());
-      if (halfMade?.[socketOf] === socket) closeHandler(halfMade);
+      const halfMade = this.socketMap[loopOf].holder(socket.fileno());
+      if (halfMade?.socket === socket) halfMade.close();
       throw error;
     }
   }

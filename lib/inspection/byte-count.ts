@@ -1,5 +1,5 @@
 /** Counts the bytes that a socket moves. */
-import { constants } from '../sockets/constants';
+import { constants } from '../system/constants';
 import type { SocketSurface } from '../sockets/socket';
 
 /**
@@ -17,6 +17,14 @@ export function countBytes(
     const [, , , flags = 0] = wanted;
     if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
     return count;
+  };
+
+  const recv = socket.recv.bind(socket);
+  socket.recv = (n, flags = 0) => {
+    const bytes = recv(n, flags);
+    const count = bytes?.length ?? 0;
+    if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
+    return bytes;
   };
 
   const send = socket.send.bind(socket);

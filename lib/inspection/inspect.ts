@@ -1,13 +1,12 @@
 /** Reads a map and its handlers as they are now. */
 import type { Handler } from '../handlers/handler';
-import { localAddressOf, peerAddressOf, phaseOf } from '../handlers/description';
-import { heldBytes, unsentBytes, watched } from '../handlers/handler-state';
-import { interestOf } from '../loop/dispatch';
+import { localAddressOf, peerAddressOf, phaseText } from '../handlers/description';
+import type { HandlerInspection, MapInspection } from '../handlers/inspection';
 import type { MainLoop } from '../loop/main-loop';
-import { POLLIN, POLLOUT, POLLPRI } from '../readiness';
+import { POLLIN, POLLOUT, POLLPRI } from '../system/readiness';
+import type { Transport } from '../transport/transport';
 
 import type { Observer } from './observer';
-import type { HandlerInspection, MapInspection } from './shapes';
 
 const INTERESTS = [
   ['read', POLLIN],
@@ -15,18 +14,18 @@ const INTERESTS = [
   ['urgent', POLLPRI],
 ] as const;
 
-function inspectHandler(handler: Handler, observer: Observer | undefined): HandlerInspection {
-  const interest = interestOf(handler);
+function inspectTransport(transport: Transport, observer: Observer | undefined): HandlerInspection {
+  const interest = transport.interest();
   return {
-    className: handler.constructor.name,
-    descriptor: handler[watched],
-    phase: phaseOf(handler),
-    localAddress: localAddressOf(handler),
-    peerAddress: peerAddressOf(handler),
+    className: transport.owner.constructor.name,
+    descriptor: transport.fd,
+    phase: phaseText(transport),
+    localAddress: localAddressOf(transport),
+    peerAddress: peerAddressOf(transport),
     interest: INTERESTS.filter(([, bit]) => interest & bit).map(([name]) => name),
-    bufferedBytesIn: handler[heldBytes](),
-    bufferedBytesOut: handler[unsentBytes](),
-    ...(observer?.countedOf(handler) ?? NOT_COUNTED),
+    bufferedBytesIn: transport.heldBytes,
+    bufferedBytesOut: transport.bufferedAmount,
+    ...(observer?.countedOf(transport.owner as Handler) ?? NOT_COUNTED),
   };
 }
 
@@ -40,13 +39,15 @@ export function inspectMap(
     closed: loop.isClosed,
     observed: observer !== undefined,
     ageSeconds: (loop.nowMs - loop.startedAtMs) / 1000,
-    turns: loop.table.turn,
+    turns: loop.turn,
     events: loop.events,
     staleEvents: loop.staleEvents,
     wakeups: loop.wakeups,
     callbackSeconds: observer && observer.callbackMs / 1000,
     longestCallback: observer?.longest,
-    handlers: loop.table.members().map((handler) => inspectHandler(handler, observer)),
+    handlers: loop.registrations
+      .members()
+      .map((transport) => inspectTransport(transport, observer)),
   };
 }
 

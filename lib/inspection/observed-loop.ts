@@ -1,47 +1,51 @@
-/** A main loop, and its table, that tell an observer what they do. */
+/** A main loop that reports to an observer what it does. */
 import type { Handler } from '../handlers/handler';
-import type { Kernel } from '../kernel';
-import { HandlerTable } from '../loop/handler-table';
 import { MainLoop } from '../loop/main-loop';
+import type { QueuedTimer } from '../loop/timers';
 import type { Notifier } from '../notifier';
-import { readinessText } from '../readiness';
 import type { LookupResult } from '../sockets/lookups';
 import type { Waker } from '../sockets/waker';
-import type { Timer } from '../timers';
+import type { Kernel } from '../system/kernel';
+import { readinessText } from '../system/readiness';
+import type { Transport } from '../transport/transport';
 
 import { ObservedNotifier } from './observed-notifier';
 import { errorText, type Observer } from './observer';
 
-class ObservedTable extends HandlerTable {
+export class ObservedLoop extends MainLoop {
   readonly #observer: Observer;
 
-  constructor(observer: Observer, ...parts: ConstructorParameters<typeof HandlerTable>) {
-    super(...parts);
+  constructor(kernel: Kernel, name: string, notifier: Notifier, observer: Observer) {
+    super(kernel, name, new ObservedNotifier(notifier, observer));
     this.#observer = observer;
   }
 
-  override beginTurn(ready: Int32Array, count: number): void {
-    super.beginTurn(ready, count);
-    if (this.#observer.trace === undefined || count === 0) return;
-    const events = Array.from({ length: count }, (_, i) => {
-      return `${ready[2 * i]} ${readinessText(ready[2 * i + 1] ?? 0)}`;
-    });
-    this.#observer.trace(`turn ${this.turn}: ${events.join(', ')}`);
+  override register(transport: Transport): void {
+    super.register(transport);
+    this.#observer.joined(transport.owner as Handler);
   }
 
-  override expect(handler: Handler): void {
-    super.expect(handler);
-    this.#observer.joined(handler);
+  override deregister(transport: Transport): void {
+    super.deregister(transport);
+    this.#observer.left(transport.owner as Handler);
   }
 
-  override add(handler: Handler): void {
-    super.add(handler);
-    this.#observer.joined(handler);
+  override callIn(seconds: number, fn: () => void): QueuedTimer {
+    this.#observer.trace?.(`callIn in ${seconds} seconds: ${fn.name || 'anonymous'}`);
+    return super.callIn(seconds, this.#observer.timed('callIn', fn));
   }
 
-  override delete(handler: Handler): void {
-    super.delete(handler);
-    this.#observer.left(handler);
+  override callSynchronized(fn: () => void): void {
+    super.callSynchronized(this.#observer.timed('callSynchronized', fn));
+  }
+
+  override createWaker(fn: () => void): Waker {
+    return super.createWaker(this.#observer.timed('createWaker', fn));
+  }
+
+  override wake(): void {
+    this.#observer.trace?.('wakeup');
+    super.wake();
   }
 
   override raise(error: unknown): void {
@@ -53,41 +57,18 @@ class ObservedTable extends HandlerTable {
     this.#observer.trace?.(`looks up ${hostname}`);
     super.resolve(hostname, done);
   }
-}
-
-export class ObservedLoop extends MainLoop {
-  readonly #observer: Observer;
-
-  constructor(kernel: Kernel, name: string, notifier: Notifier, observer: Observer) {
-    super(
-      kernel,
-      name,
-      new ObservedNotifier(notifier, observer),
-      (...parts) => new ObservedTable(observer, ...parts),
-    );
-    this.#observer = observer;
-  }
-
-  override addTimer(seconds: number, fn: () => void): Timer {
-    this.#observer.trace?.(`callIn in ${seconds} seconds: ${fn.name || 'anonymous'}`);
-    return super.addTimer(seconds, this.#observer.timed('callIn', fn));
-  }
-
-  override addCall(fn: () => void): void {
-    super.addCall(this.#observer.timed('callSynchronized', fn));
-  }
-
-  override addWakeup(fn: () => void): Waker {
-    return super.addWakeup(this.#observer.timed('createWaker', fn));
-  }
-
-  override wake(): void {
-    this.#observer.trace?.('wakeup');
-    super.wake();
-  }
 
   override close(): void {
     if (!this.isClosed) this.#observer.trace?.('close');
     super.close();
+  }
+
+  protected override beginTurn(ready: Int32Array, count: number): void {
+    super.beginTurn(ready, count);
+    if (this.#observer.trace === undefined || count === 0) return;
+    const events = Array.from({ length: count }, (_, i) => {
+      return `${ready[2 * i]} ${readinessText(ready[2 * i + 1] ?? 0)}`;
+    });
+    this.#observer.trace(`turn ${this.turn}: ${events.join(', ')}`);
   }
 }

@@ -1,5 +1,5 @@
 /** Stands before a map's notifier, and observes what it calls. */
-import type { SystemError } from '../errors';
+import type { SystemError } from '../system/errors';
 import type { Handler } from '../handlers/handler';
 import { Notifier } from '../notifier';
 
@@ -51,9 +51,8 @@ export class ObservedNotifier extends Notifier {
     this.#observer.tell(handler, 'handleTimeout', () => this.#inner.timeoutObj(handler));
   }
 
-  /** No event of its own: it ends what the callback before it began. */
-  override flushObj(handler: Handler): void {
-    this.#observer.time(handler, 'flush', () => this.#inner.flushObj(handler));
+  override drainObj(handler: Handler): void {
+    this.#observer.tell(handler, 'handleDrain', () => this.#inner.drainObj(handler));
   }
 
   override cleanupObj(handler: Handler): void {
@@ -67,5 +66,9 @@ export class ObservedNotifier extends Notifier {
 
   override settle(handler: Handler, result: unknown): void {
     this.#inner.settle(handler, result);
+  }
+
+  override wantsExcept(handler: Handler): boolean {
+    return this.#inner.wantsExcept(handler);
   }
 }

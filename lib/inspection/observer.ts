@@ -2,13 +2,12 @@
 import util from 'node:util';
 
 import { peerAddressOf } from '../handlers/description';
-import type { Handler } from '../handlers/handler';
-import { socketOf, watched } from '../handlers/handler-state';
-import { addressText } from '../sockets/address-types';
+import { type Handler, transportOf } from '../handlers/handler';
+import { addressText } from '../system/address-types';
 import type { SocketSurface } from '../sockets/socket';
 
 import { countBytes } from './byte-count';
-import type { CallbackInspection, HandlerInspection } from './shapes';
+import type { CallbackInspection, HandlerInspection } from '../handlers/inspection';
 
 const debug = util.debuglog('asynchia');
 
@@ -75,8 +74,8 @@ export class Observer {
   /** A handler has come into the map, or has got its socket. */
   joined(handler: Handler): void {
     const sighting = this.#sightingOf(handler);
-    const socket = handler[socketOf];
-    sighting.descriptor = handler[watched];
+    const { socket, fd } = handler[transportOf];
+    sighting.descriptor = fd;
     if (socket !== undefined && socket !== sighting.socket) {
       sighting.socket = socket;
       this.#count(handler, socket, sighting);
@@ -93,7 +92,7 @@ export class Observer {
 
   /** The peer can be asked for its name. */
   connected(handler: Handler): void {
-    this.#sightingOf(handler).peerAddress = peerAddressOf(handler);
+    this.#sightingOf(handler).peerAddress = peerAddressOf(handler[transportOf]);
   }
 
   /** Calls a handler's callback, which was told `error`. */

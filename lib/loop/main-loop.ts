@@ -1,74 +1,67 @@
-/** The main loop: the one that dispatches, whatever the backend. */
-import { isMainThread } from 'node:worker_threads';
+/** The main loop: the one that waits and dispatches, whatever the backend. */
+import { Lookups, type LookupResult } from '../sockets/lookups';
+import type { Waker } from '../sockets/waker';
+import { checked, SystemError } from '../system/errors';
+import { Control, type Kernel, type LoopBackend } from '../system/kernel';
+import type { Callbacks, Owner } from '../transport/callbacks';
+import type { Loop, Stamped } from '../transport/loop';
+import type { Transport } from '../transport/transport';
 
-import { checked, SystemError } from '../errors';
-import type { Kernel, LoopBackend } from '../kernel';
-import { Control } from '../kernel';
-import type { Notifier } from '../notifier';
-import { POLLIN } from '../readiness';
-import type { LookupResult } from '../sockets/lookups';
-import { Lookups } from '../sockets/lookups';
-import { Waker } from '../sockets/waker';
-import type { Timer } from '../timers';
-import { TimerQueue } from '../timers';
-
-import { dispatch } from './dispatch';
-import { HandlerTable } from './handler-table';
-
-/** Makes the table of a loop. */
-export type TableMaker = (...parts: ConstructorParameters<typeof HandlerTable>) => HandlerTable;
+import { Deferred } from './deferred';
+import { Registrations } from './registrations';
+import { type QueuedTimer, TimerQueue } from './timers';
+import { Wakeups } from './wakeups';
 
 /** How many ready descriptors a turn takes from the backend at most; the rest come in the next. */
 const BATCH = 1024;
 
-export class MainLoop {
-  readonly table: HandlerTable;
+export class MainLoop implements Loop<Transport> {
+  readonly kernel: Kernel;
+  readonly notifier: Callbacks;
+  readonly registrations: Registrations;
   isClosed = false;
+  turn = 0;
+  isDispatching = false;
   /** When it was made, by the kernel's clock. */
   readonly startedAtMs: number;
-  /** Descriptors that were dispatched. */
+  /** How many events were dispatched. */
   events = 0;
-  /** What a wait reported of descriptors that were closed, or taken out, by then. */
+  /** How many events were for descriptors that were closed, or deregistered, since the wait. */
   staleEvents = 0;
-  /** How often somebody woke the loop. */
+  /** How often it was woken. */
   wakeups = 0;
-  readonly #kernel: Kernel;
   readonly #backend: LoopBackend;
-  readonly #notifier: Notifier;
+  readonly #deferred = new Deferred((error) => {
+    this.raise(error);
+  });
   readonly #timers = new TimerQueue();
   readonly #lookups: Lookups;
-  /** What wake-ups from other threads call: for each waker one, though it may be the same function. */
-  readonly #wakeListeners = new Set<{ readonly fn: () => void }>();
+  readonly #wakeups: Wakeups;
   readonly #ready = new Int32Array(2 * BATCH);
   readonly #control = new Float64Array(Control.fields);
   #calls: (() => void)[] = [];
-  /** A turn is under way; a callback (`table.isDispatching`) may also run outside of one. */
+  /** Errors that no handler takes, to be thrown at the end of the turn. */
+  #raised: unknown[] = [];
+  /** A turn is under way. A callback (`isDispatching`) may also run outside of one. */
   #isInTurn = false;
   #isWoken = false;
-  /** The loop's own descriptors, and what makes each no longer ready. */
-  readonly #own = new Map<number, () => void>();
-  /** An eventfd(2), made when another thread or a look-up first needs it. */
-  #wakeup = -1;
-  /** Tells a thread that blocks here that it is to be terminated. */
-  #interrupt = -1;
   /** While Node's loop does the waiting. */
   #running: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   /** Throws a `SystemError` where the kernel has no backend of that name. */
-  constructor(
-    kernel: Kernel,
-    name: string,
-    notifier: Notifier,
-    makeTable: TableMaker = (...parts) => new HandlerTable(...parts),
-  ) {
+  constructor(kernel: Kernel, name: string, notifier: Callbacks) {
     const backend = kernel.createBackend(name);
     if (typeof backend === 'number') throw new SystemError(`${name} set-up`, backend);
-    this.#kernel = kernel;
+    this.kernel = kernel;
+    this.notifier = notifier;
     this.startedAtMs = kernel.monotonicMs();
     this.#backend = backend;
-    this.#notifier = notifier;
-    this.#lookups = new Lookups(kernel, () => this.#wakeupFd());
-    this.table = makeTable(kernel, backend, notifier, this);
+    this.registrations = new Registrations(kernel, backend);
+    this.#wakeups = new Wakeups(kernel, backend, () => {
+      this.wakeups++;
+      this.#lookups.check();
+    });
+    this.#lookups = new Lookups(kernel, () => this.#wakeups.fd());
   }
 
   get isRunning(): boolean {
@@ -76,26 +69,118 @@ export class MainLoop {
   }
 
   get nowMs(): number {
-    return this.#kernel.monotonicMs();
+    return this.kernel.monotonicMs();
   }
 
-  /** One turn, with a wait of at most `seconds`. Returns how many descriptors it dispatched. */
-  poll(seconds: number): number {
-    this.#watchInterrupt();
-    this.#prepare();
-    if (this.isClosed) return 0;
-    const endMs = this.#kernel.monotonicMs() + seconds * 1000;
-    const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
-    for (;;) {
-      const timeoutMs = Math.max(0, turnAtMs - this.#kernel.monotonicMs());
-      const count = this.#backend.wait(timeoutMs, this.#ready);
-      // Coming back to JavaScript is all that termination needs; any message interrupts, too.
-      if (count !== 1 || this.#ready[0] !== this.#interrupt) return this.#turn(count);
-      this.#kernel.drainInterrupt(this.#interrupt);
+  register(transport: Transport): void {
+    this.registrations.add(transport, this.turn);
+    if (transport.fd >= 0) this.interestChanged(transport);
+  }
+
+  deregister(transport: Transport): void {
+    this.registrations.remove(transport);
+  }
+
+  holder(fd: number): Transport | undefined {
+    return this.registrations.holder(fd);
+  }
+
+  /** The transport that an event of this turn is for. */
+  recipient(fd: number): Transport | undefined {
+    return this.registrations.recipient(fd, this.turn);
+  }
+
+  interestChanged(transport: Transport): void {
+    this.registrations.interestChanged(transport);
+    this.#changed();
+  }
+
+  flushLater(transport: Transport): void {
+    this.#deferred.flushLater(transport);
+    this.#changed();
+  }
+
+  pendingLater(transport: Transport): void {
+    this.#deferred.pendingLater(transport);
+    this.#changed();
+  }
+
+  stampLater(what: Stamped): void {
+    this.#deferred.stampLater(what);
+    this.#changed();
+  }
+
+  callIn(seconds: number, fn: () => void): QueuedTimer {
+    this.#changed();
+    return this.#timers.add(this.kernel.monotonicMs() + seconds * 1000, fn);
+  }
+
+  callSynchronized(fn: () => void): void {
+    this.#calls.push(fn);
+    this.#changed();
+  }
+
+  resolve(hostname: string, done: (result: LookupResult) => void): void {
+    this.#lookups.start(hostname, done);
+  }
+
+  /** Makes what another thread wakes this loop with; `fn` is called in the turn that it brings. */
+  createWaker(fn: () => void): Waker {
+    return this.#wakeups.add(fn);
+  }
+
+  wake(): void {
+    this.wakeups++;
+    this.#isWoken = true;
+    this.#changed();
+  }
+
+  asCallback(fn: () => void): void {
+    const wasDispatching = this.isDispatching;
+    this.isDispatching = true;
+    try {
+      fn();
+    } finally {
+      this.isDispatching = wasDispatching;
+    }
+    if (!wasDispatching) this.#deferred.flushOutput();
+  }
+
+  report(owner: Owner, error: unknown): void {
+    this.asCallback(() => {
+      this.notifier.errorObj(owner, error);
+    });
+  }
+
+  raise(error: unknown): void {
+    this.#raised.push(error);
+    this.#changed();
+    // There may be no turn left that would throw it.
+    if (this.isClosed) {
+      queueMicrotask(() => {
+        this.#throwRaised();
+      });
     }
   }
 
-  /** Has Node's loop do the waiting, until the map is closed or something comes out of a turn. */
+  /** One turn, with a wait of at most `seconds`. Returns how many events it dispatched. */
+  poll(seconds: number): number {
+    this.#wakeups.watchInterrupt();
+    this.#prepare();
+    if (this.isClosed) return 0;
+    const endMs = this.nowMs + seconds * 1000;
+    const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
+    for (;;) {
+      const timeoutMs = Math.max(0, turnAtMs - this.nowMs);
+      const count = this.#backend.wait(timeoutMs, this.#ready);
+      // Any message to this thread interrupts the wait, which then goes on.
+      if (count !== 1 || !this.#wakeups.drainInterrupt(this.#ready[0])) {
+        return this.#runTurn(count);
+      }
+    }
+  }
+
+  /** Has Node's loop do the waiting, until the loop is closed or a turn throws. */
   run(): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const result = this.#backend.joinLoop(
@@ -105,149 +190,142 @@ export class MainLoop {
           this.#prepare();
         },
         (count) => {
-          this.#guestTurn(count);
+          this.#runGuestTurn(count);
         },
       );
       checked(`${this.#backend.name} registration`, result);
       this.#running = { resolve, reject };
-      this.attend();
+      this.#changed();
     });
-  }
-
-  addTimer(seconds: number, fn: () => void): Timer {
-    this.attend();
-    return this.#timers.add(this.#kernel.monotonicMs() + seconds * 1000, fn);
-  }
-
-  addCall(fn: () => void): void {
-    this.#calls.push(fn);
-    this.attend();
-  }
-
-  wake(): void {
-    this.wakeups++;
-    this.#isWoken = true;
-    this.attend();
-  }
-
-  /** Something has changed that the next wait must know of. */
-  attend(): void {
-    this.#control[Control.hasChanges] = 1;
-  }
-
-  resolve(hostname: string, done: (result: LookupResult) => void): void {
-    this.#lookups.start(hostname, done);
-  }
-
-  /** What another thread wakes this loop with; `fn` is called in the turn it brings. */
-  addWakeup(fn: () => void): Waker {
-    const fd = checked('dup', this.#kernel.duplicate(this.#wakeupFd()));
-    const listener = { fn };
-    this.#wakeListeners.add(listener);
-    return Waker.of(fd, () => this.#wakeListeners.delete(listener));
   }
 
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    this.table.closeAll();
+    this.#deferred.each(this.registrations.members(), (transport) => {
+      // Another's cleanup may have deregistered it.
+      if (transport.isMember) transport.close();
+    });
     this.#timers.clear();
     this.#lookups.clear();
     this.#calls = [];
     this.#backend.close();
-    for (const fd of this.#own.keys()) this.#kernel.close(fd);
-    // A turn that is under way ends in its own time, and tells what it has raised.
+    this.#wakeups.close();
+    // A turn that is under way throws what was raised at its own end.
     if (this.#isInTurn) return;
-    if (this.#running === undefined) this.table.throwRaised();
+    if (this.#running === undefined) this.#throwRaised();
     else this.#leave();
   }
 
-  /** Everything but the waiting: dispatches what a wait brought, and runs what is due. */
-  #turn(count: number): number {
+  /** A turn begins; `ready` holds what the wait has reported. */
+  protected beginTurn(_ready: Int32Array, _count: number): void {
+    this.turn++;
+    this.isDispatching = true;
+  }
+
+  /** Something has changed that has to be prepared before the next wait. */
+  #changed(): void {
+    this.#control[Control.hasChanges] = 1;
+  }
+
+  /** All of a turn but the wait: dispatches what it reported, and runs what is due. */
+  #runTurn(count: number): number {
     if (count < 0) throw new SystemError(`${this.#backend.name} wait`, count);
-    const { table } = this;
-    table.beginTurn(this.#ready, count);
+    this.beginTurn(this.#ready, count);
     this.#isInTurn = true;
     this.#isWoken = false;
-    // What callbacks of this turn ask for is for the next.
+    // What callbacks of this turn ask for comes in the next.
     const callCount = this.#calls.length;
     const timersEnd = this.#timers.nextSequence;
     const dispatched = this.#dispatchReady(count);
     this.events += dispatched;
     this.#guard(() => {
-      // A drain that is owed is told before an end that is.
-      table.flushOutput();
-      table.dispatchPending();
+      // A drain comes before an end.
+      this.#deferred.flushOutput();
+      this.#deferred.runPending();
     });
     if (this.#timers.nextAtMs < Infinity) {
-      this.#timers.runDue(this.#kernel.monotonicMs(), timersEnd, (fn) => {
+      this.#timers.runDue(this.nowMs, timersEnd, (fn) => {
         this.#guard(fn);
       });
     }
     if (callCount > 0) this.#runCalls(callCount);
-    table.isDispatching = false;
+    this.isDispatching = false;
     this.#isInTurn = false;
     if (!this.isClosed) this.#prepare();
-    table.throwRaised();
+    this.#throwRaised();
     return dispatched;
   }
 
   #dispatchReady(count: number): number {
-    const { table } = this;
     const ready = this.#ready;
     let dispatched = 0;
     for (let i = 0; i < 2 * count && !this.isClosed; i += 2) {
       const fd = ready[i] ?? -1;
-      const handler = table.recipient(fd);
-      if (handler === undefined) {
-        const drain = this.#own.get(fd);
-        if (drain === undefined) this.staleEvents++;
-        else this.#guard(drain);
+      const transport = this.recipient(fd);
+      if (transport === undefined) {
+        this.#dispatchOther(fd);
         continue;
       }
       dispatched++;
       try {
-        dispatch(handler, ready[i + 1] ?? 0, this.#notifier);
-        table.flushOutput();
+        transport.ready(ready[i + 1] ?? 0);
+        this.#deferred.flushOutput();
       } catch (error) {
-        table.raise(error);
+        this.raise(error);
       }
     }
     return dispatched;
   }
 
-  /** Runs what was asked for before this turn. */
+  #dispatchOther(fd: number): void {
+    const isOwn = this.#wakeups.ready(fd, (fn) => {
+      this.#guard(fn);
+    });
+    if (!isOwn) this.staleEvents++;
+  }
+
+  /** Runs the calls that were asked for before this turn. */
   #runCalls(count: number): void {
     for (const fn of this.#calls.splice(0, count)) {
       if (!this.isClosed) this.#guard(fn);
     }
   }
 
-  /** Calls what is nobody's callback: an error of it comes out of the loop. */
+  /** Calls a function that is no handler's: its error comes out of the loop. */
   #guard(fn: () => void): void {
     try {
       fn();
-      this.table.flushOutput();
+      this.#deferred.flushOutput();
     } catch (error) {
-      this.table.raise(error);
+      this.raise(error);
     }
   }
 
-  /** Brings the backend and the native loop up to date for the next wait. */
+  /** Brings the backend, and what the native loop reads, up to date for the next wait. */
   #prepare(): void {
-    this.table.flushChanges();
-    this.table.stamp();
-    const isDue = this.#isWoken || this.#calls.length > 0 || this.table.hasPending;
+    this.registrations.flushChanges();
+    this.#deferred.stamp(() => this.nowMs);
+    const hasWork = this.#calls.length > 0 || this.#raised.length > 0 || this.#deferred.isDue;
+    const isDue = this.#isWoken || hasWork;
     this.#control[Control.turnAtMs] = isDue ? 0 : this.#timers.nextAtMs;
     this.#control[Control.hasChanges] = 0;
   }
 
-  #guestTurn(count: number): void {
+  #throwRaised(): void {
+    const errors = this.#raised;
+    if (errors.length === 0) return;
+    this.#raised = [];
+    if (errors.length === 1) throw errors[0];
+    throw new AggregateError(errors, `${errors.length} errors in one turn`);
+  }
+
+  #runGuestTurn(count: number): void {
     try {
-      this.#turn(count);
+      this.#runTurn(count);
       if (this.isClosed) this.#leave();
     } catch (error) {
-      this.table.raise(error);
+      this.raise(error);
       this.#leave();
     }
   }
@@ -259,39 +337,10 @@ export class MainLoop {
     this.#running = undefined;
     this.#backend.leaveLoop();
     try {
-      this.table.throwRaised();
+      this.#throwRaised();
       running.resolve();
     } catch (error) {
       running.reject(error);
     }
-  }
-
-  #wakeupFd(): number {
-    if (this.#wakeup < 0) {
-      this.#wakeup = this.#watch('eventfd', this.#kernel.createWakeup(), () => {
-        this.wakeups++;
-        this.#kernel.drainWakeup(this.#wakeup);
-        this.#lookups.check();
-        for (const { fn } of this.#wakeListeners) this.#guard(fn);
-      });
-    }
-    return this.#wakeup;
-  }
-
-  /** Has to be told to a worker that blocks here: libuv's loop, which is told, does not run. */
-  #watchInterrupt(): void {
-    if (isMainThread || this.#interrupt >= 0) return;
-    this.#interrupt = this.#watch('epoll_create1', this.#kernel.createInterrupt(), () => {
-      this.#kernel.drainInterrupt(this.#interrupt);
-    });
-  }
-
-  #watch(syscall: string, fd: number, drain: () => void): number {
-    checked(syscall, fd);
-    const result = this.#backend.add(fd, POLLIN);
-    if (result < 0) this.#kernel.close(fd);
-    checked(`${this.#backend.name} registration`, result);
-    this.#own.set(fd, drain);
-    return fd;
   }
 }

@@ -3,8 +3,12 @@
  *
  * @packageDocumentation
  */
-export type { SocketMapOptions } from '../loop/socket-map';
-export { candidates, DefaultSocketMap, type SocketMapClass } from './default';
-export { EpollSocketMap } from './epoll';
-export { PollSocketMap } from './poll';
-export { SelectSocketMap } from './select';
+export {
+  candidates,
+  DefaultSocketMap,
+  EpollSocketMap,
+  PollSocketMap,
+  SelectSocketMap,
+  type SocketMapClass,
+} from './maps';
+export type { SocketMapOptions } from './socket-map';

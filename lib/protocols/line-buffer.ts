@@ -1,5 +1,5 @@
 /** Bytes that are cut into lines. */
-import { type Memory, slice } from '../sockets/slab';
+import { type Memory, slice } from '../system/slab';
 
 const NOTHING = Buffer.alloc(0);
 const NO_MEMORY: Memory = NOTHING.buffer;

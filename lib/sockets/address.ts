@@ -1,11 +1,11 @@
 /** Addresses, between what users write and what the kernel takes. */
-import { rangeError, typeError, checkInteger } from '../arguments';
-import { binding } from '../binding';
-import { lookupError } from '../errors';
-import type { Kernel } from '../kernel';
+import { rangeError, typeError, checkInteger } from '../system/arguments';
+import { binding } from '../system/binding';
+import { lookupError } from '../system/errors';
+import type { Kernel } from '../system/kernel';
 
-import type { SocketAddress } from './address-types';
-import { constants } from './constants';
+import type { SocketAddress } from '../system/address-types';
+import { constants } from '../system/constants';
 
 /** An address that the kernel takes: a sockaddr, packed. */
 export interface PackedAddress {

@@ -1,6 +1,6 @@
 /** Host names on their way to being resolved, off the loop. */
-import { SystemError } from '../errors';
-import type { Kernel } from '../kernel';
+import { SystemError } from '../system/errors';
+import type { Kernel } from '../system/kernel';
 
 /** What a look-up comes to: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;

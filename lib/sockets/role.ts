@@ -1,7 +1,7 @@
 /** What a socket is for. */
-import { binding } from '../binding';
+import { binding } from '../system/binding';
 
-import { constants, Errno } from './constants';
+import { constants, Errno } from '../system/constants';
 
 /**
  * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet

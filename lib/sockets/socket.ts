@@ -1,16 +1,18 @@
 /** A socket: a descriptor and its system calls. */
 import util from 'node:util';
 
-import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../arguments';
-import { binding } from '../binding';
-import { checked, SystemError } from '../errors';
-import type { Kernel } from '../kernel';
+import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../system/arguments';
+import { binding } from '../system/binding';
+import { systemKernel } from '../system/system-kernel';
+import { checked, SystemError } from '../system/errors';
+import type { Kernel } from '../system/kernel';
 
 import { inet4Address, packAddress, unpackAddress } from './address';
-import type { Address, SocketAddress } from './address-types';
-import { constants, Errno, WOULD_BLOCK } from './constants';
+import type { Address, SocketAddress } from '../system/address-types';
+import { constants, Errno, WOULD_BLOCK } from '../system/constants';
 import { hasConnections, roleOf, type SocketRole } from './role';
-import { regularInput, regularOutput, slab } from './slab';
+
+const NOTHING = Buffer.alloc(0);
 
 /** The key of what a socket calls once, when its descriptor is closed or given away. */
 export const whenGone: unique symbol = Symbol('whenGone');
@@ -42,7 +44,7 @@ export class Socket {
 
   static {
     // On the prototype, where they cost a connection no memory.
-    this.prototype.kernel = binding;
+    this.prototype.kernel = systemKernel;
     this.prototype[whenGone] = undefined;
   }
 
@@ -57,7 +59,7 @@ export class Socket {
     type: number = constants.SOCK_STREAM,
     protocol = 0,
   ): Socket {
-    return Socket.createOn(binding, family, type, protocol);
+    return Socket.createOn(systemKernel, family, type, protocol);
   }
 
   /** @internal */
@@ -89,7 +91,7 @@ export class Socket {
     family: number = constants.AF_UNIX,
     type: number = constants.SOCK_STREAM,
   ): [Socket, Socket] {
-    return Socket.pairOn(binding, family, type);
+    return Socket.pairOn(systemKernel, family, type);
   }
 
   /** @internal */
@@ -108,7 +110,7 @@ export class Socket {
 
   static #of(kernel: Kernel, fd: number, role: SocketRole): Socket {
     const socket = new Socket(fd, role);
-    if (kernel !== binding) socket.kernel = kernel;
+    if (kernel !== systemKernel) socket.kernel = kernel;
     return socket;
   }
 
@@ -187,24 +189,27 @@ export class Socket {
   }
 
   /**
+   * recv(2) of at most `n` bytes, for the caller to keep. Empty at the end of the stream, undefined
+   * where there are none yet. As with Node's pooled buffers, the memory holds other bytes too.
+   */
+  recv(n: number, flags = 0): Buffer | undefined {
+    checkInteger('n', n);
+    if (flags !== 0) checkInteger('flags', flags);
+    const result = this.kernel.read(this.#fd, n, flags);
+    if (typeof result !== 'number') return result;
+    if (result === 0) return NOTHING;
+    if (result === WOULD_BLOCK) return undefined;
+    throw new SystemError('recv', result);
+  }
+
+  /**
    * recv(2) into `buffer`. Returns how many bytes came, 0 at the end of the stream, `WOULD_BLOCK`
    * where there are none yet.
    */
   recvInto(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
-    let count: number;
-    if (flags !== 0) {
-      checkInteger('flags', flags);
-      count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
-    } else if (buffer === slab.bytes && this.kernel === binding) {
-      count = slab.recv(this.#fd, offset, length);
-    } else if (this.kernel === binding && regularInput.has(buffer)) {
-      count = regularInput.recv(this.#fd, offset, length);
-    } else if (length === buffer.length) {
-      count = this.kernel.recvWhole(this.#fd, buffer);
-    } else {
-      count = this.kernel.recv(this.#fd, buffer, offset, length, 0);
-    }
+    if (flags !== 0) checkInteger('flags', flags);
+    const count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
     return count;
   }
@@ -212,19 +217,8 @@ export class Socket {
   /** send(2). Returns how many bytes the kernel took, or `WOULD_BLOCK`. Never raises SIGPIPE. */
   send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
-    let count: number;
-    if (flags !== 0) {
-      checkInteger('flags', flags);
-      count = this.kernel.send(this.#fd, buffer, offset, length, flags);
-    } else if (buffer === slab.last && this.kernel === binding) {
-      count = slab.send(this.#fd, offset, length);
-    } else if (this.kernel === binding && regularOutput.has(buffer)) {
-      count = regularOutput.send(this.#fd, offset, length);
-    } else if (length === buffer.length) {
-      count = this.kernel.sendWhole(this.#fd, buffer);
-    } else {
-      count = this.kernel.send(this.#fd, buffer, offset, length, 0);
-    }
+    if (flags !== 0) checkInteger('flags', flags);
+    const count = this.kernel.send(this.#fd, buffer, offset, length, flags);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
     return count;
   }

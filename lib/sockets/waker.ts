@@ -1,7 +1,7 @@
 /** Wakers: how another thread wakes a map. */
-import { checkInteger, typeError } from '../arguments';
-import { binding } from '../binding';
-import { checked, closedError } from '../errors';
+import { checkInteger, typeError } from '../system/arguments';
+import { binding } from '../system/binding';
+import { checked, closedError } from '../system/errors';
 
 /**
  * Wakes a map from any thread of the process, whatever the map is blocked in. Made by

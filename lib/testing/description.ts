@@ -1,7 +1,7 @@
 /** What a simulated descriptor stands for, as the kernel's open file descriptions do. */
 import os from 'node:os';
 
-import { POLLIN } from '../readiness';
+import { POLLIN } from '../system/readiness';
 
 /** Positive numbers, as the kernel's own code has them. */
 export const Errno = os.constants.errno;

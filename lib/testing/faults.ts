@@ -1,5 +1,5 @@
 /** What a kernel and a network may do to a program, and how often the simulated ones do it. */
-import { checkOptions, rangeError, typeError } from '../arguments';
+import { checkOptions, rangeError, typeError } from '../system/arguments';
 
 /** Probabilities, from 0 (never) to 1 (whenever it is possible). */
 export interface Faults {

@@ -1,6 +1,6 @@
 /** Who is bound to which address, and how connections come about. */
-import type { InetAddress, SocketAddress, UnixAddress } from '../sockets/address-types';
-import { constants } from '../sockets/constants';
+import type { InetAddress, SocketAddress, UnixAddress } from '../system/address-types';
+import { constants } from '../system/constants';
 
 import { Errno } from './description';
 import type { Simulation } from './simulation';

@@ -1,7 +1,15 @@
 /** How a simulated map waits: it looks what is ready, and lets time pass until something is. */
-import type { LoopBackend } from '../kernel';
-import { Control } from '../kernel';
-import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from '../readiness';
+import type { LoopBackend } from '../system/kernel';
+import { Control } from '../system/kernel';
+import {
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+} from '../system/readiness';
 
 import { Errno, type Description } from './description';
 import type { Simulation } from './simulation';

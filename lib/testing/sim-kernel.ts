@@ -1,11 +1,10 @@
 /** The simulated kernel: descriptors, and the calls that the real one has for them. */
-import { binding } from '../binding';
-import type { Kernel, LoopBackend } from '../kernel';
+import { binding } from '../system/binding';
+import type { Kernel, LoopBackend } from '../system/kernel';
 import { unpackAddress } from '../sockets/address';
-import type { SocketAddress } from '../sockets/address-types';
-import { constants } from '../sockets/constants';
+import type { SocketAddress } from '../system/address-types';
+import { constants } from '../system/constants';
 import type { LookupResult } from '../sockets/lookups';
-import { slab, SLAB_ROOM_BYTES } from '../sockets/slab';
 
 import { Errno, Wakeup, type Description } from './description';
 import { Network } from './network';
@@ -16,6 +15,8 @@ import { Stream } from './stream';
 
 /** The first number that is not standard input, output or error. */
 const FIRST_FD = 3;
+/** What one read brings at most. */
+const MOST_READ_BYTES = 32 * 1024;
 /** net.ipv4.tcp_syn_retries. */
 const CONNECT_RETRIES = 6;
 const LOOPBACK = ['::1', '127.0.0.1'] as const;
@@ -138,25 +139,21 @@ export class SimKernel implements Kernel {
     });
   }
 
+  read(fd: number, most: number, flags: number): Buffer | number {
+    const bytes = Buffer.alloc(Math.min(most, MOST_READ_BYTES));
+    const count = this.recv(fd, bytes, 0, bytes.length, flags);
+    return count > 0 ? bytes.subarray(0, count) : count;
+  }
+
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number {
-    // What is left of a slab depends on what was read elsewhere; so much of it always is.
-    const most = bytes === slab.bytes ? Math.min(length, SLAB_ROOM_BYTES) : length;
-    const into = bytes.subarray(offset, offset + most);
+    const into = bytes.subarray(offset, offset + length);
     const name = flags & constants.MSG_PEEK ? 'peek' : 'recv';
-    return this.#call(name, fd, most, (stream) => stream.receive(into, flags));
+    return this.#call(name, fd, length, (stream) => stream.receive(into, flags));
   }
 
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number {
     const from = bytes.subarray(offset, offset + length);
     return this.#call('send', fd, length, (stream) => stream.send(from, flags));
-  }
-
-  recvWhole(fd: number, bytes: Uint8Array): number {
-    return this.recv(fd, bytes, 0, bytes.length, 0);
-  }
-
-  sendWhole(fd: number, bytes: Uint8Array): number {
-    return this.send(fd, bytes, 0, bytes.length, 0);
   }
 
   sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number {

@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 
-import { checkFunction, checkInteger } from '../arguments';
-import type { SocketMapOptions } from '../loop/socket-map';
-import { BaseSocketMap } from '../loop/socket-map';
-import { constants } from '../sockets/constants';
+import { checkFunction, checkInteger } from '../system/arguments';
+import type { SocketMapOptions } from '../maps/socket-map';
+import { BaseSocketMap } from '../maps/socket-map';
+import { constants } from '../system/constants';
 import { Socket } from '../sockets/socket';
 
 import { type Faults, faultsFrom } from './faults';

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-import { checkInteger } from '../arguments';
+import { checkInteger } from '../system/arguments';
 
 import { harmlessFaults } from './faults';
 import { SEEDS, SimSocketMap, type SimSocketMapOptions } from './sim-socket-map';

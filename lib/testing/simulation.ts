@@ -1,7 +1,7 @@
 /** A simulated world: its time, its chance, and what is under way in it. */
 import { getSystemErrorMap } from 'node:util';
 
-import { TimerQueue } from '../timers';
+import { TimerQueue } from '../loop/timers';
 
 import type { Faults } from './faults';
 import { Random } from './random';

@@ -1,7 +1,7 @@
 /** Options of simulated sockets: a few have their effect, the others are only remembered. */
 import os from 'node:os';
 
-import { constants } from '../sockets/constants';
+import { constants } from '../system/constants';
 
 import type { Stream } from './stream';
 

@@ -3,9 +3,9 @@
  * of it. The order of the checks, and the bits of poll(2), are those of tcp_poll, tcp_recvmsg and
  * tcp_sendmsg, and of their unix_ namesakes.
  */
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP } from '../readiness';
-import type { SocketAddress } from '../sockets/address-types';
-import { constants } from '../sockets/constants';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP } from '../system/readiness';
+import type { SocketAddress } from '../system/address-types';
+import { constants } from '../system/constants';
 
 import { Errno, type Description } from './description';
 import { ReceiveQueue } from './receive-queue';

@@ -1,6 +1,6 @@
 /** The end of a stream comes after all bytes before it (rules 1 and 2). */
-import { Notifier, type Socket, type SocketMap } from '../../lib';
-import { dispatch } from '../../lib/loop/dispatch';
+import type { Socket, SocketMap } from '../../lib';
+import { transportOf } from '../../lib/handlers/handler';
 import { POLLERR, POLLHUP, POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { isFaulty } from '../support/kernels';
@@ -62,7 +62,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
     reset(theirs);
     untilReady(ours, POLLHUP);
     // The kernel sets the error first (tcp_reset): a wait on another core may see that alone.
-    dispatch(handler, POLLIN | POLLERR, new Notifier());
+    handler[transportOf].ready(POLLIN | POLLERR);
     turnUntil(map(), () => handler.closed, 'the end');
     expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
   });

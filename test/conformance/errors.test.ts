@@ -239,9 +239,9 @@ describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
 
   /** Does not get as far as telling the victim. */
   class Broken extends Notifier {
-    override flushObj(handler: Handler): void {
+    override drainObj(handler: Handler): void {
       if (handler === victim) throw new Error('a broken notifier');
-      super.flushObj(handler);
+      super.drainObj(handler);
     }
     override connectFailedObj(handler: Handler, error: SystemError): void {
       if (handler === victim) throw new Error('a broken notifier');
@@ -266,6 +266,8 @@ describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
       return new Recorder(map, ours);
     });
     [victim] = recorders;
+    // So that a drain is due.
+    for (const recorder of recorders) recorder.highWaterMark = 0;
     map.callIn(0, () => {
       for (const recorder of recorders) recorder.sendAll('sent');
     });

@@ -1,7 +1,7 @@
 /** To see inside an observed map: what is counted and timed, and who holds the loop. */
 import { AcceptHandler, type Handler, IOHandler, Notifier, type SocketMap } from '../../lib';
 import { Socket, socketpair } from '../../lib';
-import { binding } from '../../lib/binding';
+import { systemKernel } from '../../lib/system/system-kernel';
 import { ObservedNotifier } from '../../lib/inspection/observed-notifier';
 import type { SocketMapOptions } from '../../lib/maps';
 import { candidates, EpollSocketMap } from '../../lib/maps';
@@ -26,9 +26,9 @@ let clockMs: number | undefined;
 
 /** From now on the clock moves in `hold` alone: what other programs take of the machine is no time. */
 function stopClock(): void {
-  const stoppedMs = binding.monotonicMs();
+  const stoppedMs = systemKernel.monotonicMs();
   clockMs = stoppedMs;
-  jest.spyOn(binding, 'monotonicMs').mockImplementation(() => clockMs ?? stoppedMs);
+  jest.spyOn(systemKernel, 'monotonicMs').mockImplementation(() => clockMs ?? stoppedMs);
 }
 
 /** Holds the loop, by the clock that maps go by. */

@@ -11,7 +11,7 @@ import path from 'node:path';
 import util from 'node:util';
 
 // The addon has to be loaded before its calls can be redirected.
-import '../../lib/binding';
+import '../../lib/system/binding';
 
 /** The calls that the addon makes. `peek` is a recv(2) that only looks. */
 export type Call =

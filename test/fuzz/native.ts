@@ -3,8 +3,8 @@ import { types } from 'node:util';
 
 import fc from 'fast-check';
 
-import { binding, type SlabCalls } from '../../lib/binding';
-import type { LoopBackend } from '../../lib/kernel';
+import { binding, type SlabCalls } from '../../lib/system/binding';
+import type { LoopBackend } from '../../lib/system/kernel';
 import { anyCall, type Callable, type Face, valueOf } from './steps';
 import { Made, oneOf, owned, PLACES } from './values';
 

@@ -46,8 +46,8 @@ const broken: Readonly<Record<string, Notifier>> = {
       super.writeObj(handler);
     }
   })(),
-  'forgets what a callback sent': new (class extends Notifier {
-    override flushObj(): void {}
+  'forgets a drain': new (class extends Notifier {
+    override drainObj(): void {}
   })(),
 };
 

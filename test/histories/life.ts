@@ -1,7 +1,7 @@
 /** Plays a history on a real map, with real sockets. */
 import { constants, type Socket, type SocketMap } from '../../lib';
-import { registry } from '../../lib/handlers/handler-state';
-import type { BaseSocketMap } from '../../lib/loop/socket-map';
+import { loopOf } from '../../lib/transport/loop';
+import type { BaseSocketMap } from '../../lib/maps/socket-map';
 import { candidates } from '../../lib/maps';
 import { POLLHUP, POLLOUT } from '../../lib/select';
 import { SimSocketMap } from '../../lib/testing';
@@ -48,12 +48,12 @@ export class Life extends Stage<Living> {
     const map = new mapClass();
     this.map = map;
     // In which order a wait reported its descriptors, those included of which nothing is told.
-    const table = map[registry];
-    const recipient = table.recipient.bind(table);
-    table.recipient = (fd) => {
-      const handler = recipient(fd);
-      if (handler !== undefined) this.seen.order.push((handler as Living).role.id);
-      return handler;
+    const loop = map[loopOf];
+    const recipient = loop.recipient.bind(loop);
+    loop.recipient = (fd) => {
+      const transport = recipient(fd);
+      if (transport !== undefined) this.seen.order.push((transport.owner as Living).role.id);
+      return transport;
     };
   }
 
@@ -147,7 +147,7 @@ export class Life extends Stage<Living> {
   }
 
   override play(history: Parameters<Stage<Living>['play']>[0]): this {
-    useKernel(this.map[registry].kernel);
+    useKernel(this.map[loopOf].kernel);
     try {
       return super.play(history);
     } catch (error) {

@@ -7,7 +7,7 @@ import {
   SystemError,
   WOULD_BLOCK,
 } from '../../lib';
-import { binding } from '../../lib/binding';
+import { systemKernel } from '../../lib/system/system-kernel';
 import { BufferedWriteHandler } from '../../lib/protocols';
 import { POLLERR, POLLHUP, POLLIN, POLLPRI, POLLRDHUP } from '../../lib/select';
 import { kernel } from '../support/kernels';
@@ -253,7 +253,7 @@ export class Stream extends BufferedWriteHandler implements Player {
 
   /** How many bytes have come in all (tcp_info's bytes_received); only the system's TCP takes its time. */
   #arrived(): number {
-    if (this.role.cast.kind === 'unix' || kernel() !== binding) return Infinity;
+    if (this.role.cast.kind === 'unix' || kernel() !== systemKernel) return Infinity;
     const info = this.socket.getsockopt(constants.IPPROTO_TCP, constants.TCP_INFO, 136);
     return Number(info.readBigUInt64LE(128));
   }

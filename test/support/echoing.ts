@@ -1,6 +1,6 @@
 /** Two handlers that never stop sending each other a byte: a loop with no idle moment. */
 import { Socket, type SocketMap } from '../../lib';
-import { registry } from '../../lib/handlers/handler-state';
+import { loopOf } from '../../lib/transport/loop';
 import { BufferedWriteHandler } from '../../lib/protocols';
 
 export class Echoing extends BufferedWriteHandler {
@@ -20,7 +20,7 @@ export class Echoing extends BufferedWriteHandler {
 
 /** Saturates `map`, until it is closed. Returns one of the two. */
 export function saturate(map: SocketMap): Echoing {
-  const [left, right] = Socket.pairOn(map[registry].kernel);
+  const [left, right] = Socket.pairOn(map[loopOf].kernel);
   const echoing = new Echoing(map, left);
   new Echoing(map, right).sendAll('x');
   return echoing;

@@ -1,12 +1,12 @@
 /** Whose sockets a test talks over: the kernel of the map that it runs on, real or simulated. */
-import { binding } from '../../lib/binding';
-import type { Kernel } from '../../lib/kernel';
+import { systemKernel } from '../../lib/system/system-kernel';
+import type { Kernel } from '../../lib/system/kernel';
 
-let current: Kernel = binding;
+let current: Kernel = systemKernel;
 let isCurrentFaulty = false;
 
 /** From now on, until it is called with nothing. */
-export function useKernel(kernel: Kernel = binding, isFaulty = false): void {
+export function useKernel(kernel: Kernel = systemKernel, isFaulty = false): void {
   current = kernel;
   isCurrentFaulty = isFaulty;
 }

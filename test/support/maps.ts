@@ -1,7 +1,7 @@
 /** Every map there is: a suite that says `onEveryMap` runs on each of them, a new one included. */
 import { candidates, EpollSocketMap } from '../../lib/maps';
 import type { SocketMap } from '../../lib';
-import { registry } from '../../lib/handlers/handler-state';
+import { loopOf } from '../../lib/transport/loop';
 import { harmlessFaults, SimSocketMap } from '../../lib/testing';
 
 import { useKernel } from './kernels';
@@ -71,7 +71,7 @@ function onMaps(maps: Maps, behaviour: string, tests: Tests): void {
     const isAmong = (maps: Maps): boolean => maps.some(([, each]) => each === mapClass);
     beforeEach(() => {
       map = new mapClass();
-      useKernel(map[registry].kernel, isAmong(withFaults));
+      useKernel(map[loopOf].kernel, isAmong(withFaults));
     });
     afterEach(() => {
       map.close();

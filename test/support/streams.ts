@@ -1,6 +1,6 @@
 /** Connections of which a test holds both ends, and what a peer can do to them. */
 import { constants, Socket, type SocketAddress, WOULD_BLOCK } from '../../lib';
-import type { Kernel } from '../../lib/kernel';
+import type { Kernel } from '../../lib/system/kernel';
 import { POLLIN, POLLOUT } from '../../lib/select';
 
 import { kernel } from './kernels';

@@ -1,7 +1,7 @@
 /** The kernel's numbers. */
 import os from 'node:os';
 
-import { binding } from '../binding';
+import { binding } from './binding';
 
 /** The names in `constants`. */
 export type ConstantName =

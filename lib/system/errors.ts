@@ -2,7 +2,7 @@
 import os from 'node:os';
 import util from 'node:util';
 
-import { addressText, type SocketAddress } from './sockets/address-types';
+import { addressText, type SocketAddress } from './address-types';
 
 function describe(errno: number): [code: string, description: string] {
   const known = util.getSystemErrorMap().get(errno);

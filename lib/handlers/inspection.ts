@@ -1,5 +1,5 @@
 /** What `map.inspect()` tells: plain data, which keeps nothing alive and can be printed or posted. */
-import type { SocketAddress } from '../sockets/address-types';
+import type { SocketAddress } from '../system/address-types';
 
 /**
  * Where a handler stands: `half-closed` is one side ended and the other not, `closing` what has

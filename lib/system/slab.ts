@@ -5,12 +5,10 @@
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
-import { lengthOf } from '../arguments';
-import { binding, Transfer } from '../binding';
+import { lengthOf } from './arguments';
+import { binding, Transfer } from './binding';
 
 const SLAB_BYTES = 128 * 1024;
-/** For a read of so much there is always room. */
-export const SLAB_ROOM_BYTES = SLAB_BYTES / 4;
 /** Reads larger than this are cut short: what is left is there for the next one. */
 const MOST_BYTES = 1024 * 1024;
 
@@ -30,7 +28,7 @@ export function slice(memory: Memory, offset: number, length: number): Buffer {
 const { fd: FD, offset: OFFSET, length: LENGTH, result: RESULT } = Transfer;
 
 /** Memory that the addon knows, so that a call carries no more than integers. */
-class Registered {
+class RegisteredMemory {
   readonly #transfer = new Int32Array(Transfer.fields);
   // This copy's own: another one of this file may run in the same thread, over the same addon.
   readonly #calls = binding.makeSlab(this.#transfer);
@@ -61,7 +59,7 @@ class Registered {
   }
 }
 
-export class Slab extends Registered {
+export class Slab extends RegisteredMemory {
   /** Registered with the addon, so that a call that receives into it carries nothing. */
   bytes: Buffer = Buffer.alloc(0);
   #memory = this.bytes.buffer;
@@ -111,7 +109,7 @@ export class Slab extends Registered {
  * A buffer of a caller's own that is used again and again: from the second time on it is registered
  * as the slab is. One is kept alive by that, until another takes its place.
  */
-export class Regular extends Registered {
+export class RegisteredBuffer extends RegisteredMemory {
   #bytes: Uint8Array | undefined = undefined;
   #length = 0;
   /** What was used last, and is not registered. */
@@ -135,10 +133,3 @@ export class Regular extends Registered {
     return true;
   }
 }
-
-/** One a thread: what is being received has been handed out before anything else is. */
-export const slab = new Slab();
-
-/** What is received into, and what is sent, time after time. */
-export const regularInput = new Regular();
-export const regularOutput = new Regular();

@@ -3,10 +3,12 @@
  * node and deadlines apart from timers keep a large heap within few cache lines.
  */
 
+import type { Timer } from '../transport/loop';
+
 const CHILDREN = 4;
 
-/** A call that is to come. */
-export class Timer {
+/** A timer in its queue. */
+export class QueuedTimer implements Timer {
   readonly #queue: TimerQueue;
 
   /** @internal */
@@ -35,7 +37,7 @@ export class TimerQueue {
   /** Tells the timers that are there already from those that are added later. */
   nextSequence = 0;
   /** The first is never a cancelled one. */
-  readonly #timers: Timer[] = [];
+  readonly #timers: QueuedTimer[] = [];
   /** Of the timer in the same place, in milliseconds of the monotonic clock. */
   readonly #deadlinesMs: number[] = [];
   /** Cancelled timers stay until they come first, or are more than half of all. */
@@ -46,14 +48,14 @@ export class TimerQueue {
     return this.#deadlinesMs[0] ?? Infinity;
   }
 
-  add(atMs: number, fn: () => void): Timer {
-    const timer = new Timer(this, this.nextSequence++, fn);
+  add(atMs: number, fn: () => void): QueuedTimer {
+    const timer = new QueuedTimer(this, this.nextSequence++, fn);
     this.#deadlinesMs.push(atMs);
     this.#rise(this.#timers.push(timer) - 1);
     return timer;
   }
 
-  cancel(timer: Timer): void {
+  cancel(timer: QueuedTimer): void {
     if (timer.fn === undefined) return;
     timer.fn = undefined;
     this.#cancelledCount++;

@@ -1,5 +1,5 @@
 /** Bytes that wait to be sent: copied, so that whoever handed them in may use the memory again. */
-import { WOULD_BLOCK } from '../sockets/constants';
+import { WOULD_BLOCK } from '../system/constants';
 import type { SocketSurface } from '../sockets/socket';
 
 const BLOCK_BYTES = 16 * 1024;

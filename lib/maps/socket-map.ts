@@ -1,24 +1,20 @@
 /** The socket maps' common face. */
 import util from 'node:util';
 
-import { checkFunction, checkOptions, checkSeconds, typeError } from '../arguments';
-import { binding } from '../binding';
-import { SocketMapClosedError } from '../errors';
-import type { SocketMap } from '../handlers/handler';
-import { Handler } from '../handlers/handler';
-import { registry, state, State, tellHeld } from '../handlers/handler-state';
+import { Handler, type SocketMap, transportOf } from '../handlers/handler';
+import type { MapInspection } from '../handlers/inspection';
 import { inspectMap } from '../inspection/inspect';
 import { ObservedLoop } from '../inspection/observed-loop';
 import { Observer } from '../inspection/observer';
-import type { MapInspection } from '../inspection/shapes';
-import type { Kernel } from '../kernel';
-import type { Notifier } from '../notifier';
-import { notifierFrom } from '../notifier';
+import { MainLoop } from '../loop/main-loop';
+import { Notifier } from '../notifier';
 import type { Waker } from '../sockets/waker';
-import type { Timer } from '../timers';
-
-import type { HandlerTable } from './handler-table';
-import { MainLoop } from './main-loop';
+import { checkFunction, checkOptions, checkSeconds, typeError } from '../system/arguments';
+import { SocketMapClosedError } from '../system/errors';
+import type { Kernel } from '../system/kernel';
+import { systemKernel } from '../system/system-kernel';
+import { loopOf, type Timer } from '../transport/loop';
+import type { Transport } from '../transport/transport';
 
 /** How a map is made. */
 export interface SocketMapOptions {
@@ -36,80 +32,85 @@ export interface SocketMapOptions {
 /** What every map does, over the one loop. A map class only names its backend. */
 export abstract class BaseSocketMap implements SocketMap {
   /** @internal */
-  readonly [registry]: HandlerTable;
+  readonly [loopOf]: MainLoop;
   readonly backend: string;
-  readonly #loop: MainLoop;
   readonly #observer: Observer | undefined;
 
   /** Throws a `SystemError` where `kernel` has no backend of that name. */
-  protected constructor(name: string, options: SocketMapOptions = {}, kernel: Kernel = binding) {
+  protected constructor(
+    name: string,
+    options: SocketMapOptions = {},
+    kernel: Kernel = systemKernel,
+  ) {
     checkOptions(options, ['notifier', 'observed', 'slowHandlerSeconds']);
     this.backend = name;
     const notifier = notifierFrom(options['notifier']);
     const { observed, slowHandlerSeconds } = options;
     this.#observer = observerFrom(name, kernel, observed, slowHandlerSeconds);
-    this.#loop =
+    this[loopOf] =
       this.#observer === undefined
         ? new MainLoop(kernel, name, notifier)
         : new ObservedLoop(kernel, name, notifier, this.#observer);
-    this[registry] = this.#loop.table;
   }
 
   get closed(): boolean {
-    return this.#loop.isClosed;
+    return this[loopOf].isClosed;
   }
 
   addHandler(handler: Handler): void {
-    const bits = this.#ours(handler)[state];
+    const transport = this.#transportOf(handler);
     this.#assertOpen('addHandler');
-    if (bits & State.closed) throw new Error('addHandler: this handler is closed');
-    if (bits & State.member) throw new Error('addHandler: this handler is in the map already');
-    if (handler.fileno() < 0) this[registry].expect(handler);
-    else this[registry].add(handler);
-    handler[tellHeld]();
+    if (transport.isClosed) throw new Error('addHandler: this handler is closed');
+    if (transport.isMember) throw new Error('addHandler: this handler is in the map already');
+    this[loopOf].register(transport);
+    transport.resume();
   }
 
   delHandler(handler: Handler): void {
-    this[registry].delete(this.#ours(handler));
+    this[loopOf].deregister(this.#transportOf(handler));
   }
 
   addReader(handler: Handler): void {
-    this.#ours(handler).setReadable(true);
+    this.#checkOurs(handler);
+    handler.setReadable(true);
   }
 
   delReader(handler: Handler): void {
-    this.#ours(handler).setReadable(false);
+    this.#checkOurs(handler);
+    handler.setReadable(false);
   }
 
   addWriter(handler: Handler): void {
-    this.#ours(handler).setWritable(true);
+    this.#checkOurs(handler);
+    handler.setWritable(true);
   }
 
   delWriter(handler: Handler): void {
-    this.#ours(handler).setWritable(false);
+    this.#checkOurs(handler);
+    handler.setWritable(false);
   }
 
   poll(seconds = Infinity): number {
     checkSeconds('seconds', seconds, true);
     this.#assertIdle('poll');
-    return this.#loop.poll(seconds);
+    return this[loopOf].poll(seconds);
   }
 
   runSync(): void {
     this.#assertIdle('runSync');
-    while (!this.closed) this.#loop.poll(Infinity);
+    while (!this.closed) this[loopOf].poll(Infinity);
   }
 
   async run(): Promise<void> {
     this.#assertIdle('run');
-    await this.#loop.run();
+    await this[loopOf].run();
   }
 
   callIn(seconds: number, fn: () => void): Timer {
     checkSeconds('seconds', seconds);
     checkFunction('fn', fn);
     this.#assertOpen('callIn');
-    return this.#loop.addTimer(seconds, fn);
+    return this[loopOf].callIn(seconds, fn);
   }
 
   callAt(epochSeconds: number, fn: () => void): Timer {
@@ -123,35 +124,35 @@ export abstract class BaseSocketMap implements SocketMap {
   callSynchronized(fn: () => void): void {
     checkFunction('fn', fn);
     this.#assertOpen('callSynchronized');
-    this.#loop.addCall(fn);
+    this[loopOf].callSynchronized(fn);
   }
 
   wakeup(): void {
     this.#assertOpen('wakeup');
-    this.#loop.wake();
+    this[loopOf].wake();
   }
 
   createWaker(fn: () => void = () => undefined): Waker {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return this.#loop.addWakeup(fn);
+    return this[loopOf].createWaker(fn);
   }
 
   isEmpty(): boolean {
-    return this[registry].isEmpty;
+    return this[loopOf].registrations.isEmpty;
   }
 
   inspect(): MapInspection {
-    return inspectMap(this.backend, this.#loop, this.#observer);
+    return inspectMap(this.backend, this[loopOf], this.#observer);
   }
 
   close(): void {
-    this.#loop.close();
+    this[loopOf].close();
   }
 
   /** What it is, and how much is in it. */
   [util.inspect.custom](): string {
-    const { length } = this[registry].members();
+    const { length } = this[loopOf].registrations.members();
     const facts = [this.closed ? 'closed' : 'open', `handlers ${length}`];
     return `${this.constructor.name} (${facts.join(', ')})`;
   }
@@ -165,12 +166,16 @@ export abstract class BaseSocketMap implements SocketMap {
     return Date.now() / 1000;
   }
 
-  #ours(handler: Handler): Handler {
+  #checkOurs(handler: Handler): void {
     if (!(handler instanceof Handler)) throw typeError('handler', handler, 'a Handler');
     if (handler.socketMap !== this) {
       throw typeError('handler', handler, 'a Handler that was made for this map');
     }
-    return handler;
+  }
+
+  #transportOf(handler: Handler): Transport {
+    this.#checkOurs(handler);
+    return handler[transportOf];
   }
 
   #assertOpen(method: string): void {
@@ -179,11 +184,17 @@ export abstract class BaseSocketMap implements SocketMap {
 
   #assertIdle(method: string): void {
     this.#assertOpen(method);
-    if (this[registry].isDispatching) {
+    if (this[loopOf].isDispatching) {
       throw new Error(`${method}: called inside a callback of the same map, whose loop is running`);
     }
-    if (this.#loop.isRunning) throw new Error(`${method}: this map is running already`);
+    if (this[loopOf].isRunning) throw new Error(`${method}: this map is running already`);
   }
+}
+
+function notifierFrom(option: unknown): Notifier {
+  if (option === undefined) return new Notifier();
+  if (option instanceof Notifier) return option;
+  throw typeError('notifier', option, 'a Notifier');
 }
 
 /** Undefined where nothing has to be observed. */

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 
 import type { Kernel } from './kernel';
-import type { SocketAddress } from './sockets/address-types';
+import type { SocketAddress } from './address-types';
 
 /** Where a slab's `recv` and `send` take their integers from, and put what comes of it. */
 export const Transfer = { fd: 0, offset: 1, length: 2, result: 3, fields: 4 } as const;
@@ -17,7 +17,10 @@ export interface SlabCalls {
   readonly send: () => void;
 }
 
-interface Binding extends Kernel {
+interface Binding extends Omit<Kernel, 'read'> {
+  recvWhole(fd: number, bytes: Uint8Array): number;
+  sendWhole(fd: number, bytes: Uint8Array): number;
+
   select(read: Int32Array, write: Int32Array, except: Int32Array, timeoutMs: number): number;
   poll(pairs: Int32Array, timeoutMs: number): number;
   epollCreate(): number;
@@ -42,8 +45,9 @@ function isPackage(directory: string): boolean {
 }
 
 function loadAddon(): Binding {
-  // From lib/, and from dist/lib/. An ES module, which only a bundler makes of this, has no __dirname.
-  const ways = typeof __dirname === 'string' ? ['..', '../..'] : [];
+  // From lib/system/ or dist/lib/system/. An ES module, which only a bundler makes of this,
+  // has no __dirname.
+  const ways = typeof __dirname === 'string' ? ['..', '../..', '../../..'] : [];
   const places = ways.map((way) => path.resolve(__dirname, way));
   const root = places.find(isPackage);
   if (root === undefined) {

@@ -3,7 +3,7 @@
  * a negative errno. The addon is the real one; `asynchia/testing` has a simulated one.
  */
 import type { Backend } from './readiness';
-import type { SocketAddress } from './sockets/address-types';
+import type { SocketAddress } from './address-types';
 
 /** A backend that can also wait inside Node's own loop. */
 export interface LoopBackend extends Backend {
@@ -51,10 +51,10 @@ export interface Kernel {
   getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
 
+  /** Receives at most `most` bytes into memory that is the caller's from then on. */
+  read(fd: number, most: number, flags: number): Buffer | number;
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
-  recvWhole(fd: number, bytes: Uint8Array): number;
-  sendWhole(fd: number, bytes: Uint8Array): number;
   sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number;
   /** 1: there are bytes to read; 0: the stream has ended. */
   unread(fd: number): number;
