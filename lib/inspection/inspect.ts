@@ -1,4 +1,4 @@
-/** Reads a map and its handlers as they are now. */
+/** Makes the data of `map.inspect()` from a map's loop and its handlers. */
 import type { Handler } from '../handlers/handler';
 import { localAddressOf, peerAddressOf, phaseOf } from '../handlers/description';
 import { heldBytes, unsentBytes, watched } from '../handlers/handler-state';
@@ -9,6 +9,7 @@ import { POLLIN, POLLOUT, POLLPRI } from '../readiness';
 import type { Observer } from './observer';
 import type { HandlerInspection, MapInspection } from './shapes';
 
+/** The names of `HandlerInspection.interest`, with their readiness bits. */
 const INTERESTS = [
   ['read', POLLIN],
   ['write', POLLOUT],
@@ -26,10 +27,11 @@ function inspectHandler(handler: Handler, observer: Observer | undefined): Handl
     interest: INTERESTS.filter(([, bit]) => interest & bit).map(([name]) => name),
     bufferedBytesIn: handler[heldBytes](),
     bufferedBytesOut: handler[unsentBytes](),
-    ...(observer?.countedOf(handler) ?? NOT_COUNTED),
+    ...(observer?.countsOf(handler) ?? NOT_COUNTED),
   };
 }
 
+/** What `map.inspect()` returns. `observer` is undefined if the map is not observed. */
 export function inspectMap(
   backend: string,
   loop: MainLoop,
@@ -50,6 +52,7 @@ export function inspectMap(
   };
 }
 
+/** The fields that only an observed map fills. */
 const NOT_COUNTED = {
   bytesIn: undefined,
   bytesOut: undefined,

@@ -1,4 +1,4 @@
-/** A main loop, and its table, that tell an observer what they do. */
+/** A main loop, and its handler table, that report what they do to an observer. */
 import type { Handler } from '../handlers/handler';
 import type { Kernel } from '../kernel';
 import { HandlerTable } from '../loop/handler-table';
@@ -12,6 +12,7 @@ import type { Timer } from '../timers';
 import { ObservedNotifier } from './observed-notifier';
 import { errorText, type Observer } from './observer';
 
+/** A handler table that reports additions, removals, ready events and raised errors. */
 class ObservedTable extends HandlerTable {
   readonly #observer: Observer;
 
@@ -31,17 +32,17 @@ class ObservedTable extends HandlerTable {
 
   override expect(handler: Handler): void {
     super.expect(handler);
-    this.#observer.joined(handler);
+    this.#observer.handlerAdded(handler);
   }
 
   override add(handler: Handler): void {
     super.add(handler);
-    this.#observer.joined(handler);
+    this.#observer.handlerAdded(handler);
   }
 
   override delete(handler: Handler): void {
     super.delete(handler);
-    this.#observer.left(handler);
+    this.#observer.handlerRemoved(handler);
   }
 
   override raise(error: unknown): void {
@@ -55,6 +56,7 @@ class ObservedTable extends HandlerTable {
   }
 }
 
+/** The main loop of an observed map. */
 export class ObservedLoop extends MainLoop {
   readonly #observer: Observer;
 
@@ -70,15 +72,15 @@ export class ObservedLoop extends MainLoop {
 
   override addTimer(seconds: number, fn: () => void): Timer {
     this.#observer.trace?.(`callIn in ${seconds} seconds: ${fn.name || 'anonymous'}`);
-    return super.addTimer(seconds, this.#observer.timed('callIn', fn));
+    return super.addTimer(seconds, this.#observer.measured('callIn', fn));
   }
 
   override addCall(fn: () => void): void {
-    super.addCall(this.#observer.timed('callSynchronized', fn));
+    super.addCall(this.#observer.measured('callSynchronized', fn));
   }
 
   override addWakeup(fn: () => void): Waker {
-    return super.addWakeup(this.#observer.timed('createWaker', fn));
+    return super.addWakeup(this.#observer.measured('createWaker', fn));
   }
 
   override wake(): void {
