@@ -35,6 +35,8 @@ export class SystemError extends Error {
   declare readonly hostname?: string;
 
   /**
+   * Makes the error of a failed call; its message names the call, the code and the address.
+   *
    * @param syscall - The system call that failed: `'connect'`.
    * @param errno - The kernel's error number (errno(3)), negative: `-111`.
    * @param where - The address that the call was for, or the name that was looked up.
@@ -73,7 +75,11 @@ export class SocketMapClosedError extends Error {
   /** The error's code, in the form of Node's own. */
   readonly code = 'ERR_SOCKET_MAP_CLOSED';
 
-  /** @param method - The method that was called: `'poll'`. */
+  /**
+   * Makes the error.
+   *
+   * @param method - The method that was called: `'poll'`.
+   */
   constructor(method: string) {
     super(`${method}: this socket map is closed; make a new one`);
   }

@@ -18,6 +18,8 @@ export class Waker {
   #forget: (() => void) | undefined = undefined;
 
   /**
+   * Makes the waker of another thread.
+   *
    * @param waker - A `Waker`, or the object that `postMessage` made of one.
    * @throws `TypeError` or `RangeError` if it has no descriptor.
    */

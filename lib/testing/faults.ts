@@ -49,7 +49,7 @@ export const harmlessFaults: Faults = {
 
 /** Checks a `faults` option. A fault that it leaves out never happens. */
 export function faultsFrom(option: unknown = {}): Faults {
-  checkOptions(option, Object.keys(noFaults));
+  checkOptions(option, Object.keys(noFaults), 'faults');
   for (const [name, value] of Object.entries(option)) {
     const expected = 'a number from 0 to 1';
     if (typeof value !== 'number') throw typeError(`faults.${name}`, value, expected);

@@ -49,7 +49,11 @@ export class SimSocketMap extends BaseSocketMap {
   readonly #simulation: Simulation;
   readonly #kernel: SimKernel;
 
-  /** @throws `TypeError` or `RangeError` for an unknown or invalid option. */
+  /**
+   * Makes a map with a clock at 0 seconds and no sockets.
+   *
+   * @throws `TypeError` or `RangeError` for an unknown or invalid option.
+   */
   constructor(options: SimSocketMapOptions = {}) {
     const { seed = randomInt(SEEDS), faults, trace, ...rest } = options;
     checkInteger('seed', seed, 0, SEEDS - 1);
