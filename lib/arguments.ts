@@ -46,7 +46,7 @@ function integerError(name: string, value: number, least: number, most: number):
   return rangeError(name, value, `an integer from ${least} to ${most}`);
 }
 
-/** Throws unless `value` is a number of seconds, 0 or more; `Infinity` only with `mayBeInfinite`. */
+/** Throws unless `value` is a number of seconds, 0 or more. `Infinity` only if `mayBeInfinite`. */
 export function checkSeconds(
   name: string,
   value: unknown,
@@ -64,7 +64,7 @@ export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw typeError(name, value, 'a function');
 }
 
-/** Throws unless `value` is an object whose keys are all in `known`. `name` is the argument's name. */
+/** Throws unless `value` is an object with keys of `known` only. `name` is the argument's name. */
 export function checkOptions(
   value: unknown,
   known: readonly string[],
@@ -83,7 +83,7 @@ export function checkOptions(
 /** What can be sent: a string, as UTF-8, or the bytes of a `Buffer`, typed array or `DataView`. */
 export type Data = string | NodeJS.ArrayBufferView;
 
-/** The getters of every Uint8Array: a subclass may override `length`, and the addon needs the real one. */
+/** The getters of every Uint8Array. A subclass may override `length`; the real one is needed. */
 const views = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const { get: ownLength } = Object.getOwnPropertyDescriptor(views, 'length') as {
   readonly get: () => number;
@@ -117,7 +117,7 @@ function bytesOfOther(name: string, data: unknown): Uint8Array {
   throw typeError(name, data, 'a string, a Buffer, a typed array or a DataView');
 }
 
-/** Throws unless `offset` and `length` are a part of `bytes`. Called for every message: kept small. */
+/** Throws unless `offset` and `length` are within `bytes`. Called for every message: kept small. */
 export function checkRange(bytes: unknown, offset: unknown, length: unknown): void {
   if (
     bytes instanceof Uint8Array &&

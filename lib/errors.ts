@@ -13,14 +13,15 @@ function describe(errno: number): [code: string, description: string] {
 }
 
 /**
- * A system call that failed. It has the shape of Node's own system errors: `code`, negative `errno`,
- * `syscall`, and `address` and `port` if they are known. The library throws it, or passes it to
- * `handleConnectFailed`, `handleClose`, `handleExcept`, `handleAcceptError` and `handleError`.
+ * A system call that failed. It has the shape of Node's own system errors: `code`, negative
+ * `errno`, `syscall`, and `address` and `port` if they are known. The library throws it, or passes
+ * it to `handleConnectFailed`, `handleClose`, `handleExcept`, `handleAcceptError` and
+ * `handleError`.
  */
 export class SystemError extends Error {
   /**
-   * The error's name, as errno(3) lists it: `'ECONNREFUSED'`. A failed name look-up has the code that
-   * Node's `dns` gives it: `'ENOTFOUND'`, `'EAI_AGAIN'`.
+   * The error's name, as errno(3) lists it: `'ECONNREFUSED'`. A failed name look-up has the code
+   * that Node's `dns` gives it: `'ENOTFOUND'`, `'EAI_AGAIN'`.
    */
   readonly code: string;
   /** The error number, negative as in Node: `-111`. */
@@ -68,8 +69,8 @@ export class SystemError extends Error {
 }
 
 /**
- * Thrown if the `SocketMap` is closed: by its `poll`, `run`, `runSync`, `callIn` and the others that
- * need an open one, by the constructors of handlers, and by `connect`.
+ * Thrown if the `SocketMap` is closed: by its `poll`, `run`, `runSync`, `callIn` and the others
+ * that need an open one, by the constructors of handlers, and by `connect`.
  */
 export class SocketMapClosedError extends Error {
   /** The error's code, in the form of Node's own. */

@@ -1,6 +1,6 @@
 /**
- * The raw readiness calls, for any descriptor and without a map, after Python's `select` module. They
- * block the thread while they wait. Times are in seconds.
+ * The raw readiness calls, for any descriptor and without a map, after Python's `select` module.
+ * They block the thread while they wait. Times are in seconds.
  *
  * @packageDocumentation
  */
@@ -94,7 +94,7 @@ function numberOf(name: string, descriptor: unknown): number {
  */
 const SLICE_MS = 500;
 
-/** Repeats `call`, which takes milliseconds, until it does not return 0 or `seconds` have passed. */
+/** Repeats `call`, which takes milliseconds, until it returns no 0 or `seconds` have passed. */
 function waitBy(seconds: number, call: (timeoutMs: number) => number): number {
   checkSeconds('seconds', seconds, true);
   if (isMainThread) return call(seconds * 1000);
@@ -142,8 +142,8 @@ export function select<R extends Descriptor, W extends Descriptor, X extends Des
 }
 
 /**
- * A set of descriptors to wait for with poll(2). Python's `select.poll`. After `close`, every method
- * but `close` and `fileno` throws an `Error` with the code `ERR_CLOSED`.
+ * A set of descriptors to wait for with poll(2). Python's `select.poll`. After `close`, every
+ * method but `close` and `fileno` throws an `Error` with the code `ERR_CLOSED`.
  */
 export class Poll {
   readonly #masks = new Map<number, number>();
@@ -233,8 +233,8 @@ export class Poll {
 
 /**
  * A set of descriptors to wait for with epoll(7), level-triggered unless the mask has `EPOLLET`.
- * Python's `select.epoll`. After `close`, every method but `close` and `fileno` throws an `Error` with
- * the code `ERR_CLOSED`.
+ * Python's `select.epoll`. After `close`, every method but `close` and `fileno` throws an `Error`
+ * with the code `ERR_CLOSED`.
  */
 export class Epoll {
   #fd: number;

@@ -1,11 +1,15 @@
 /**
  * Timers: a heap ordered by deadline; equal deadlines are ordered by creation. Each node has four
- * children, and deadlines are stored apart from timers, so that a large heap touches few cache lines.
+ * children, and deadlines are stored apart from timers, so that a large heap touches few cache
+ * lines.
  */
 
 const CHILDREN = 4;
 
-/** A call that a map will make later. `map.callIn` and `map.callAt` return it. asyncio's `TimerHandle`. */
+/**
+ * A call that a map will make later. `map.callIn` and `map.callAt` return it. asyncio's
+ * `TimerHandle`.
+ */
 export class Timer {
   readonly #queue: TimerQueue;
 
@@ -25,7 +29,9 @@ export class Timer {
     return this.fn !== undefined;
   }
 
-  /** Cancels the call. Does nothing if it was already made or cancelled. Allowed in any callback. */
+  /**
+   * Cancels the call. Does nothing if it was already made or cancelled. Allowed in any callback.
+   */
   cancel(): void {
     this.#queue.cancel(this);
   }
@@ -71,8 +77,8 @@ export class TimerQueue {
 
   /**
    * Removes the timers that are due and passes their functions to `run`. Timers with the sequence
-   * number `end` or above wait for the next call, so that a timer that re-arms itself with a delay of
-   * 0 does not run forever.
+   * number `end` or above wait for the next call, so that a timer that re-arms itself with a delay
+   * of 0 does not run forever.
    */
   runDue(nowMs: number, end: number, run: (fn: () => void) => void): void {
     for (;;) {

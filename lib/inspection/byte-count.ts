@@ -3,8 +3,8 @@ import { constants } from '../sockets/constants';
 import type { SocketSurface } from '../sockets/socket';
 
 /**
- * Overrides the transfer methods on the socket object itself with ones that count. So the socket keeps
- * its identity, and a socket that is not counted costs nothing more.
+ * Overrides the transfer methods on the socket object itself with ones that count. So the socket
+ * keeps its identity, and a socket that is not counted costs nothing more.
  *
  * @param received - Called with the number of bytes that a call has received, peeks excepted.
  * @param sent - Called with the number of bytes that the kernel has taken.

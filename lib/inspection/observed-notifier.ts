@@ -1,4 +1,4 @@
-/** A notifier that reports each callback to an observer and passes it on to the map's own notifier. */
+/** A notifier that reports each callback to an observer, then calls the map's own notifier. */
 import type { SystemError } from '../errors';
 import type { Handler } from '../handlers/handler';
 import { Notifier } from '../notifier';

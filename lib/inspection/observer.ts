@@ -109,7 +109,7 @@ export class Observer {
     this.measure(handler, callback, call);
   }
 
-  /** Calls `call` and measures it. `handler` is undefined for a function that was given to the map. */
+  /** Calls `call` and measures it. `handler` is undefined for a function given to the map. */
   measure(handler: Handler | undefined, callback: string, call: () => void): void {
     const nestedBeforeMs = this.#nestedMs;
     this.#nestedMs = 0;
@@ -128,7 +128,7 @@ export class Observer {
     }
   }
 
-  /** A function that traces and measures each call of `fn`. `method` is the map's method that took it. */
+  /** Wraps `fn`, which the map's method `method` was given, to trace and measure each call. */
   measured(method: string, fn: () => void): () => void {
     const callback = `${method}(${fn.name || 'anonymous'})`;
     return () => {

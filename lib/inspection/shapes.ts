@@ -10,7 +10,7 @@ export type Phase =
 
 /** The last callback of a handler. */
 export interface LastEvent {
-  /** Its name: `'handleRead'`. `handleAccept` and `lineReceived` count as the `handleRead` they run in. */
+  /** Its name: `'handleRead'`, also for the `handleAccept` and `lineReceived` that run in it. */
   readonly callback: string;
   /** How many seconds ago it was called. */
   readonly secondsAgo: number;
@@ -53,7 +53,8 @@ export interface CallbackInspection {
   readonly className: string | undefined;
   /**
    * The name of the callback: `'handleRead'`; `'flush'` for sending what a callback had given to
-   * `sendAll`; `'callIn(name)'`, `'callSynchronized(name)'` or `'createWaker(name)'` for a function.
+   * `sendAll`; `'callIn(name)'`, `'callSynchronized(name)'` or `'createWaker(name)'` for a
+   * function.
    */
   readonly callback: string;
   /** The handler's descriptor at the time of the call; -1 if there was none. */
@@ -81,7 +82,7 @@ export interface MapInspection {
   readonly turns: number;
   /** How many ready descriptors were dispatched: the sum of what `poll` returned. */
   readonly events: number;
-  /** How many events were dropped because their descriptor was closed or deregistered in the meantime. */
+  /** How many events were dropped: their descriptor was closed or deregistered in the meantime. */
   readonly staleEvents: number;
   /** Calls of `wakeup`, and wake-ups by wakers and by finished name look-ups. */
   readonly wakeups: number;

@@ -37,10 +37,10 @@ export function addressText(address: SocketAddress | undefined): string {
  * An address as users may write it: `[host, port]` as in Python, `{ host, port }`, `'/path'` or
  * `{ path }`.
  *
- * A host is a numeric address or a host name; the empty host is every IPv4 interface (`0.0.0.0`), as
- * in Python. A port is an integer from 0 to 65535; 0 has `bind` choose a free one. A path has 1 to
- * 108 bytes (unix(7)); a leading `'\0'` makes it an abstract name. Any other value is a `TypeError`
- * or `RangeError` of the method that takes it.
+ * A host is a numeric address or a host name; the empty host is every IPv4 interface (`0.0.0.0`),
+ * as in Python. A port is an integer from 0 to 65535; 0 has `bind` choose a free one. A path has 1
+ * to 108 bytes (unix(7)); a leading `'\0'` makes it an abstract name. Any other value is a
+ * `TypeError` or `RangeError` of the method that takes it.
  */
 export type Address =
   | readonly [host: string, port: number]

@@ -60,8 +60,8 @@ export type ConstantName =
   | 'MSG_WAITALL';
 
 /**
- * The constants of socket(2), socket(7), shutdown(2), tcp(7), ip(7), ipv6(7), recv(2) and send(2), by
- * their C names, with this machine's values: `constants.SO_REUSEADDR`.
+ * The constants of socket(2), socket(7), shutdown(2), tcp(7), ip(7), ipv6(7), recv(2) and send(2),
+ * by their C names, with this machine's values: `constants.SO_REUSEADDR`.
  */
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 

@@ -7,8 +7,8 @@ import { checked, closedError } from '../errors';
  * Wakes a map from any thread of the process, also while the map waits in `poll` or `runSync`.
  *
  * `map.createWaker()` makes it. Post it to another thread with `postMessage`, and make a `Waker` of
- * the message there: `new Waker(message)`. It owns a descriptor (an eventfd(2)) that stays open when
- * the map is closed: to wake a closed map does nothing. The original and its copies share the
+ * the message there: `new Waker(message)`. It owns a descriptor (an eventfd(2)) that stays open
+ * when the map is closed: to wake a closed map does nothing. The original and its copies share the
  * descriptor, so only one of them calls `close`, when none is used any more.
  */
 export class Waker {

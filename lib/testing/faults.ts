@@ -12,7 +12,9 @@ export interface Faults {
   readonly shortWrites: number;
   /** A read, write or accept would block although the descriptor is ready; never twice in a row. */
   readonly wouldBlock: number;
-  /** Sent bytes, connection attempts and name look-ups are delayed by 1 to 100 ms, bytes in order. */
+  /**
+   * Sent bytes, connection attempts and name look-ups are delayed by 1 to 100 ms, bytes in order.
+   */
   readonly delays: number;
   /** A wait reports the ready descriptors in a random order. */
   readonly reordering: number;
@@ -34,8 +36,8 @@ export const noFaults: Faults = {
 };
 
 /**
- * Every fault but `resets`, often. A correct program works under them as without them: no connection
- * is lost, and every byte arrives. The default of `simulate`.
+ * Every fault but `resets`, often. A correct program works under them as without them: no
+ * connection is lost, and every byte arrives. The default of `simulate`.
  */
 export const harmlessFaults: Faults = {
   shortReads: 0.5,

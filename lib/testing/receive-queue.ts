@@ -13,7 +13,7 @@ export class ReceiveQueue {
   /** Adds bytes. With `isUrgent`, the last of them is urgent. `isInline` is SO_OOBINLINE. */
   push(bytes: Uint8Array, isUrgent: boolean, isInline: boolean): void {
     if (isUrgent) {
-      // An older urgent byte at the front is discarded; one that is not there yet becomes a usual byte.
+      // An older urgent byte at the front is discarded; one further back becomes a usual byte.
       if (this.#mark === 0 && !isInline) this.#drop(1);
       this.#mark = this.length + bytes.length - 1;
       this.urgent = bytes.at(-1);

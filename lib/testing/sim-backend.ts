@@ -1,4 +1,6 @@
-/** The backend of a simulated map: its waits advance the simulated clock until something is ready. */
+/**
+ * The backend of a simulated map: its waits advance the simulated clock until something is ready.
+ */
 import type { LoopBackend } from '../kernel';
 import { Control } from '../kernel';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from '../readiness';
@@ -98,8 +100,8 @@ export class SimBackend implements LoopBackend {
   }
 
   /**
-   * Advances the clock until something is ready, and fills `ready`. Returns 0 if `endMs` comes first,
-   * or if it is infinite and nothing is scheduled.
+   * Advances the clock until something is ready, and fills `ready`. Returns 0 if `endMs` comes
+   * first, or if it is infinite and nothing is scheduled.
    */
   #waitUntil(endMs: number, ready: Int32Array): number {
     const simulation = this.#simulation;

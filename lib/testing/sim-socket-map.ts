@@ -31,14 +31,15 @@ export interface SimSocketMapOptions extends SocketMapOptions {
 }
 
 /**
- * A map over a simulated kernel, with its own sockets, network and clock. It makes no system call and
- * no wait takes real time: a wait advances the clock to the next event. With the same seed, the same
- * program gets the same callbacks and the same results, call for call.
+ * A map over a simulated kernel, with its own sockets, network and clock. It makes no system call
+ * and no wait takes real time: a wait advances the clock to the next event. With the same seed, the
+ * same program gets the same callbacks and the same results, call for call.
  *
  * Its sockets are those that its handlers make, and those of `createSocket` and `socketpair`. They
- * cannot connect to another map. Stream sockets of `AF_INET`, `AF_INET6` and `AF_UNIX` are simulated;
- * `localhost` is the only host name. `createWaker` throws a `SystemError` (`ENOSYS`). `poll`, and
- * `runSync`, throw an `Error` with the code `ERR_SIMULATION_IDLE` if they would wait forever.
+ * cannot connect to another map. Stream sockets of `AF_INET`, `AF_INET6` and `AF_UNIX` are
+ * simulated; `localhost` is the only host name. `createWaker` throws a `SystemError` (`ENOSYS`).
+ * `poll`, and `runSync`, throw an `Error` with the code `ERR_SIMULATION_IDLE` if they would wait
+ * forever.
  */
 export class SimSocketMap extends BaseSocketMap {
   /** The name of the mechanism. */
@@ -87,7 +88,8 @@ export class SimSocketMap extends BaseSocketMap {
   }
 
   /**
-   * Polls until no descriptor is ready, nothing is in flight and no timer is set, or the map is closed.
+   * Polls until no descriptor is ready, nothing is in flight and no timer is set, or the map is
+   * closed.
    *
    * @throws `Error` if that takes more than 100,000 iterations, and what an iteration throws: what
    * comes out of `handleError`, of timers and of synchronized calls.

@@ -10,8 +10,8 @@ import { Random } from './random';
 const LONGEST_DELAY_MS = 100;
 
 /**
- * How much time each wait takes, so that time passes also while something is always ready. A power of
- * two, so that sums of it are exact.
+ * How much time each wait takes, so that time passes also while something is always ready. A power
+ * of two, so that sums of it are exact.
  */
 const WAIT_COST_MS = 2 ** -7;
 

@@ -1,7 +1,7 @@
 /**
  * A simulated stream socket: the result of each call in each state, and what its peer notices. The
- * order of the checks and the bits of poll(2) follow Linux: tcp_poll, tcp_recvmsg and tcp_sendmsg, and
- * unix_poll, unix_stream_recvmsg and unix_stream_sendmsg.
+ * order of the checks and the bits of poll(2) follow Linux: tcp_poll, tcp_recvmsg and tcp_sendmsg,
+ * and unix_poll, unix_stream_recvmsg and unix_stream_sendmsg.
  */
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP } from '../readiness';
 import type { SocketAddress } from '../sockets/address-types';
@@ -16,7 +16,9 @@ const { AF_UNIX, MSG_OOB, MSG_PEEK, SHUT_RD, SHUT_WR } = constants;
 /** The default size of the send buffer (net.core.wmem_default, socket(7)). */
 const SEND_BUFFER_BYTES = 212_992;
 
-/** `failed`: the connection, or the attempt at one, has failed. `closed`: its descriptor is closed. */
+/**
+ * `failed`: the connection, or the attempt at one, has failed. `closed`: its descriptor is closed.
+ */
 type Phase = 'unconnected' | 'connecting' | 'connected' | 'failed' | 'listening' | 'closed';
 
 /** One end of a connection, or a listener. */
