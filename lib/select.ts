@@ -1,6 +1,6 @@
 /**
- * The raw readiness calls, usable by themselves on any descriptor, after Python's `select` module.
- * Times are seconds everywhere.
+ * The raw readiness calls, for any descriptor and without a map, after Python's `select` module.
+ * They block the thread while they wait. Times are in seconds.
  *
  * @packageDocumentation
  */
@@ -12,15 +12,15 @@ import { binding } from './system/binding';
 import { checked, closedError } from './system/errors';
 import { POLLIN, POLLOUT, POLLPRI } from './system/readiness';
 
-/** As `POLLIN` for streams. poll(2), as are all of these. */
+/** The same as `POLLIN` for streams. poll(2) */
 export const POLLRDNORM = 0x040;
-/** Data of a priority band of its own can be read, where a protocol has those. */
+/** Priority band data can be read, if the protocol has it. */
 export const POLLRDBAND = 0x080;
-/** As `POLLOUT` for streams. */
+/** The same as `POLLOUT` for streams. */
 export const POLLWRNORM = 0x100;
-/** Data of a priority band of its own may be written. */
+/** Priority band data can be written, if the protocol has it. */
 export const POLLWRBAND = 0x200;
-/** Linux knows it, and never reports it. */
+/** Ignored by Linux: it is never reported. */
 export const POLLMSG = 0x400;
 
 export {
@@ -33,62 +33,76 @@ export {
   POLLRDHUP,
 } from './system/readiness';
 
-/** There is something to read. epoll_ctl(2), as are all that follow. */
+/** There is something to read. epoll_ctl(2) describes all `EPOLL*` constants. */
 export const EPOLLIN = 0x001;
-/** Urgent data. */
+/** There is urgent data to read. */
 export const EPOLLPRI = 0x002;
 /** A write would not block. */
 export const EPOLLOUT = 0x004;
-/** An error is pending; reported unasked. */
+/** An error is pending. Reported even if the mask does not ask for it. */
 export const EPOLLERR = 0x008;
-/** Both directions are closed; reported unasked. */
+/** Both directions are closed. Reported even if the mask does not ask for it. */
 export const EPOLLHUP = 0x010;
 /** The peer has closed its writing side. */
 export const EPOLLRDHUP = 0x2000;
-/** As `EPOLLIN` for streams. */
+/** The same as `EPOLLIN` for streams. */
 export const EPOLLRDNORM = 0x040;
-/** Data of a priority band of its own can be read, where a protocol has those. */
+/** Priority band data can be read, if the protocol has it. */
 export const EPOLLRDBAND = 0x080;
-/** As `EPOLLOUT` for streams. */
+/** The same as `EPOLLOUT` for streams. */
 export const EPOLLWRNORM = 0x100;
-/** Data of a priority band of its own may be written. */
+/** Priority band data can be written, if the protocol has it. */
 export const EPOLLWRBAND = 0x200;
-/** Linux knows it, and never reports it. */
+/** Ignored by Linux: it is never reported. */
 export const EPOLLMSG = 0x400;
-/** Of several epoll instances that watch the descriptor, wakes one or more rather than all. */
+/** If several epoll instances watch the descriptor, an event wakes one or more of them, not all. */
 export const EPOLLEXCLUSIVE = 1 << 28;
-/** Reports once, then nothing until `modify`. */
+/** Reports one event, then nothing until `modify`. */
 export const EPOLLONESHOT = 1 << 30;
-/** Edge-triggered: reports what is new, not what still holds. */
+/** Edge-triggered: reports a change of readiness once, not for as long as it lasts. */
 export const EPOLLET = 1 << 31;
 
-/** So many bytes at most that are written to a pipe are not mixed with others'. pipe(7) */
+/** A write of at most this many bytes to a pipe is not mixed with the writes of others. pipe(7) */
 export const PIPE_BUF = 4096;
 
-/** A descriptor's number, or whatever has one. */
-export type Descriptor = number | { fileno(): number };
+/** A descriptor's number, or an object with `fileno()`: a `Socket`, a `Handler`. */
+export type Descriptor =
+  | number
+  | {
+      /** The descriptor's number. */
+      fileno(): number;
+    };
 
-/** What is ready: a descriptor and the bits that hold for it. */
+/** A ready descriptor, and its readiness: `POLL*` or `EPOLL*` bits. */
 export type ReadyDescriptor = [fd: number, bits: number];
 
+/** The operations of `binding.epollControl`. */
 const CONTROL = { add: 1, remove: 2, modify: 3 } as const;
 
+/** The number of a descriptor. `name` is the argument that it came in. */
 function numberOf(name: string, descriptor: unknown): number {
   const fd =
     typeof descriptor === 'object' && descriptor !== null && 'fileno' in descriptor
       ? typeof descriptor.fileno === 'function' && (descriptor as { fileno(): unknown }).fileno()
       : descriptor;
   if (typeof fd !== 'number') {
-    throw typeError(name, descriptor, 'a descriptor, or an object with fileno()');
+    throw typeError(
+      name,
+      descriptor,
+      'a descriptor number, or an object whose fileno() returns one',
+    );
   }
   checkInteger(name, fd);
   return fd;
 }
 
-/** How long a worker waits at a time: one that is terminated ends when it is back in JavaScript. */
+/**
+ * The longest single wait of a worker thread: `worker.terminate()` takes effect only between two
+ * waits.
+ */
 const SLICE_MS = 500;
 
-/** Waits by `call`, which is given milliseconds, until it brings something or `seconds` are over. */
+/** Repeats `call`, which takes milliseconds, until it returns no 0 or `seconds` have passed. */
 function waitBy(seconds: number, call: (timeoutMs: number) => number): number {
   checkSeconds('seconds', seconds, true);
   if (isMainThread) return call(seconds * 1000);
@@ -101,10 +115,15 @@ function waitBy(seconds: number, call: (timeoutMs: number) => number): number {
 }
 
 /**
- * select(2): which descriptors can be read from, can be written to, have something exceptional.
- * Waits at most `seconds` (omitted: without end). Returns three lists of what was handed in; all
- * are empty where the time went by. Descriptors may be above 1023. Throws `EBADF` where one is not
- * open.
+ * Waits until a descriptor is ready. select(2), without its limit of 1024 descriptors; Python's
+ * `select.select`.
+ *
+ * @param read - Descriptors to wait for until they can be read from.
+ * @param write - Descriptors to wait for until they can be written to.
+ * @param except - Descriptors to wait for until urgent data arrives.
+ * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait.
+ * @returns The elements of each list that are ready. All three are empty if the time has passed.
+ * @throws `SystemError`: `EBADF` if a descriptor is not open.
  */
 export function select<R extends Descriptor, W extends Descriptor, X extends Descriptor>(
   read: readonly R[],
@@ -122,7 +141,7 @@ export function select<R extends Descriptor, W extends Descriptor, X extends Des
     return binding.select(reads, writes, excepts, timeoutMs);
   });
   checked('select', count);
-  // What is not ready comes back as -1.
+  // binding.select overwrites what is not ready with -1.
   return [
     read.filter((_, i) => reads[i] !== -1),
     write.filter((_, i) => writes[i] !== -1),
@@ -130,29 +149,25 @@ export function select<R extends Descriptor, W extends Descriptor, X extends Des
   ];
 }
 
-/** What Poll and Epoll have in common. */
-interface ReadinessObject {
-  register(descriptor: Descriptor, mask?: number): void;
-  modify(descriptor: Descriptor, mask: number): void;
-  unregister(descriptor: Descriptor): void;
-  poll(seconds?: number): ReadyDescriptor[];
-  close(): void;
-  fileno(): number;
-}
-
-/** poll(2) as an object that remembers what it watches. Python's `select.poll`. */
-export class Poll implements ReadinessObject {
+/**
+ * A set of descriptors to wait for with poll(2). Python's `select.poll`. After `close`, every
+ * method but `close` and `fileno` throws an `Error` with the code `ERR_CLOSED`.
+ */
+export class Poll {
   readonly #masks = new Map<number, number>();
   #isClosed = false;
 
-  /** Whether it is closed. */
+  /** Whether `close` was called. */
   get closed(): boolean {
     return this.#isClosed;
   }
 
   /**
-   * Watches a descriptor for the bits of `mask`; one that is watched already gets the new mask. A
-   * descriptor that is not open is reported as `POLLNVAL`.
+   * Registers a descriptor. If it is registered already, its mask is replaced. `poll` reports a
+   * descriptor that is not open as `POLLNVAL`.
+   *
+   * @param mask - The `POLL*` bits to wait for, from 0 to 0x7fff. `POLLERR`, `POLLHUP` and
+   * `POLLNVAL` are always reported.
    */
   register(descriptor: Descriptor, mask: number = POLLIN | POLLPRI | POLLOUT): void {
     this.#assertOpen('register');
@@ -160,7 +175,12 @@ export class Poll implements ReadinessObject {
     this.#masks.set(numberOf('descriptor', descriptor), mask);
   }
 
-  /** Changes the mask. Throws `ENOENT` where the descriptor is not watched. */
+  /**
+   * Changes the mask of a registered descriptor.
+   *
+   * @param mask - As for `register`.
+   * @throws `SystemError`: `ENOENT` if the descriptor is not registered.
+   */
   modify(descriptor: Descriptor, mask: number): void {
     this.#assertOpen('modify');
     const fd = numberOf('descriptor', descriptor);
@@ -169,14 +189,23 @@ export class Poll implements ReadinessObject {
     this.#masks.set(fd, mask);
   }
 
-  /** Ends watching. Throws `ENOENT` where the descriptor is not watched. */
+  /**
+   * Deregisters a descriptor.
+   *
+   * @throws `SystemError`: `ENOENT` if the descriptor is not registered.
+   */
   unregister(descriptor: Descriptor): void {
     this.#assertOpen('unregister');
     const fd = numberOf('descriptor', descriptor);
     if (!this.#masks.delete(fd)) checked('poll unregister', -os.constants.errno.ENOENT);
   }
 
-  /** Waits at most `seconds` (omitted: without end); an empty list where the time went by. */
+  /**
+   * Waits until a registered descriptor is ready.
+   *
+   * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait.
+   * @returns The ready descriptors with their `POLL*` bits; empty if the time has passed.
+   */
   poll(seconds = Infinity): ReadyDescriptor[] {
     this.#assertOpen('poll');
     const wanted = Int32Array.from([...this.#masks].flat());
@@ -189,17 +218,18 @@ export class Poll implements ReadinessObject {
     return readyIn(pairs, pairs.length / 2);
   }
 
-  /** Forgets what it watches. Closing again does nothing. */
+  /** Deregisters all descriptors. A second call does nothing. */
   close(): void {
     this.#isClosed = true;
     this.#masks.clear();
   }
 
-  /** -1: poll(2) needs no descriptor of its own. */
+  /** Always -1: poll(2) needs no descriptor of its own. */
   fileno(): number {
     return -1;
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -209,41 +239,66 @@ export class Poll implements ReadinessObject {
   }
 }
 
-/** epoll(7), with all its flags. Python's `select.epoll`. */
-export class Epoll implements ReadinessObject {
+/**
+ * A set of descriptors to wait for with epoll(7), level-triggered unless the mask has `EPOLLET`.
+ * Python's `select.epoll`. After `close`, every method but `close` and `fileno` throws an `Error`
+ * with the code `ERR_CLOSED`.
+ */
+export class Epoll {
   #fd: number;
 
-  /** epoll_create1(2). Throws `EMFILE` where the process is out of descriptors. */
+  /**
+   * Makes an epoll instance. epoll_create1(2)
+   *
+   * @throws `SystemError`: `EMFILE` or `ENFILE` if there is no free descriptor.
+   */
   constructor() {
     this.#fd = checked('epoll_create1', binding.epollCreate());
   }
 
-  /** Whether it is closed. */
+  /** Whether `close` was called. */
   get closed(): boolean {
     return this.#fd < 0;
   }
 
   /**
-   * Watches a descriptor for the bits of `mask`. Throws `EEXIST` where it is watched already,
-   * `EPERM` where epoll refuses its kind (regular files), `EBADF` where it is not open.
+   * Registers a descriptor. epoll_ctl(2)
+   *
+   * @param mask - The `EPOLL*` bits to wait for, and flags (`EPOLLET`, `EPOLLONESHOT`,
+   * `EPOLLEXCLUSIVE`). `EPOLLERR` and `EPOLLHUP` are always reported.
+   * @throws `SystemError`: `EEXIST` if it is registered already, `EPERM` if epoll does not support
+   * its kind (regular files), `EBADF` if it is not open, `ENOSPC` at the limit of watches.
    */
   register(descriptor: Descriptor, mask: number = EPOLLIN | EPOLLPRI | EPOLLOUT): void {
     this.#control('register', CONTROL.add, descriptor, mask);
   }
 
-  /** Changes the mask. Throws `ENOENT` where the descriptor is not watched. */
+  /**
+   * Changes the mask of a registered descriptor, and reports again after `EPOLLONESHOT`.
+   *
+   * @param mask - As for `register`.
+   * @throws `SystemError`: `ENOENT` if the descriptor is not registered, `EBADF` if it is not open.
+   */
   modify(descriptor: Descriptor, mask: number): void {
     this.#control('modify', CONTROL.modify, descriptor, mask);
   }
 
-  /** Ends watching. Throws `ENOENT` where the descriptor is not watched. */
+  /**
+   * Deregisters a descriptor.
+   *
+   * @throws `SystemError`: `ENOENT` if the descriptor is not registered, `EBADF` if it is not open.
+   */
   unregister(descriptor: Descriptor): void {
     this.#control('unregister', CONTROL.remove, descriptor, 0);
   }
 
   /**
-   * Waits at most `seconds` (omitted: without end) and returns at most `maxEvents` descriptors that
-   * are ready; an empty list where the time went by.
+   * Waits until a registered descriptor is ready. epoll_wait(2)
+   *
+   * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait.
+   * @param maxEvents - The most descriptors that are returned, from 1 to 65536. More that are ready
+   * are reported by the next calls.
+   * @returns The ready descriptors with their `EPOLL*` bits; empty if the time has passed.
    */
   poll(seconds = Infinity, maxEvents = 1024): ReadyDescriptor[] {
     this.#assertOpen('poll');
@@ -253,18 +308,19 @@ export class Epoll implements ReadinessObject {
     return readyIn(pairs, checked('epoll_wait', count));
   }
 
-  /** Closes the epoll instance. Closing again does nothing. */
+  /** Closes the epoll instance. A second call does nothing. */
   close(): void {
     if (this.#fd < 0) return;
     binding.close(this.#fd);
     this.#fd = -1;
   }
 
-  /** The instance's own descriptor; -1 once closed. */
+  /** The descriptor of the epoll instance; -1 after `close`. */
   fileno(): number {
     return this.#fd;
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -281,6 +337,7 @@ export class Epoll implements ReadinessObject {
   }
 }
 
+/** The first `count` (descriptor, bits) pairs, without those whose bits are 0. */
 function readyIn(pairs: Int32Array, count: number): ReadyDescriptor[] {
   const ready: ReadyDescriptor[] = [];
   for (let i = 0; i < 2 * count; i += 2) {

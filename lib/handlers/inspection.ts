@@ -1,86 +1,95 @@
-/** What `map.inspect()` tells: plain data, which keeps nothing alive and can be printed or posted. */
+/** The types of what `map.inspect()` returns: plain data that keeps no handler alive. */
 import type { SocketAddress } from '../system/address-types';
 
 /**
- * Where a handler stands: `half-closed` is one side ended and the other not, `closing` what has
- * been ended and waits for its last bytes or its peer's end.
+ * The state of a handler. `half-closed`: one side of the connection has ended, the other has not.
+ * `closing`: the handler has ended and waits until its last bytes are sent, or until its peer ends.
  */
 export type Phase =
   'unconnected' | 'connecting' | 'connected' | 'listening' | 'half-closed' | 'closing' | 'closed';
 
-/** What a handler was last told, and when. */
+/** The last callback of a handler. */
 export interface LastEvent {
-  /** `'handleRead'`; `handleAccept` and `lineReceived` run within it. */
+  /** Its name: `'handleRead'`, also for the `handleAccept` and `lineReceived` that run in it. */
   readonly callback: string;
-  /** Since it was called. */
+  /** How many seconds ago it was called. */
   readonly secondsAgo: number;
 }
 
-/** One handler. What is said to be counted is undefined where the map is not observed. */
+/** One handler, as `map.inspect()` describes it. */
 export interface HandlerInspection {
   /** The name of its class. */
   readonly className: string;
-  /** The descriptor's number; -1 where it has none yet. */
+  /** Its descriptor; -1 if it has none. */
   readonly descriptor: number;
+  /** Its state. */
   readonly phase: Phase;
-  /** Where it is bound; undefined where it is not, or the socket cannot tell. */
+  /** The address of its own end (getsockname(2)); undefined if there is none. */
   readonly localAddress: SocketAddress | undefined;
-  /** Who is at the other end; undefined where nobody is, or the socket cannot tell. */
+  /** The address of its peer (getpeername(2)); undefined if there is none. */
   readonly peerAddress: SocketAddress | undefined;
   /**
-   * What its descriptor is watched for. A handler that is readable and yet not watched for reading
-   * has unread bytes before an end, or is a listener that rests.
+   * What the map waits for on its descriptor. A handler that is readable has no `'read'` here while
+   * unread bytes lie before an end of stream, or while it is a listener that has paused accepting.
    */
   readonly interest: readonly ('read' | 'write' | 'urgent')[];
-  /** Bytes that were received and that it has not used up: a line's beginning. */
+  /** Bytes that were received and that the protocol still keeps: the beginning of a line. */
   readonly bufferedBytesIn: number;
-  /** Bytes that it was given to send and that the kernel has not taken. */
+  /** Bytes that were given to `sendAll` and that the kernel has not taken yet. */
   readonly bufferedBytesOut: number;
-  /** Bytes that it has received since it has its socket. Counted. */
+  /** Bytes received on its socket; undefined if the map is not observed. */
   readonly bytesIn: number | undefined;
-  /** Bytes that the kernel has taken from it. Counted. */
+  /** Bytes that the kernel has taken for sending; undefined if the map is not observed. */
   readonly bytesOut: number | undefined;
-  /** Since it came into the map. Counted. */
+  /** Seconds since it was added to the map; undefined if the map is not observed. */
   readonly ageSeconds: number | undefined;
-  /** Undefined as well where there was none. Counted. */
+  /** Its last callback; undefined if it had none yet, or the map is not observed. */
   readonly lastEvent: LastEvent | undefined;
 }
 
-/** A call that held the loop. */
+/** One call of a callback, and how long it held the loop. */
 export interface CallbackInspection {
   /** The handler's class; undefined for a function that was given to the map. */
   readonly className: string | undefined;
   /**
-   * `'handleRead'`; `'flush'` where it was sending what a callback had left to send; `'callIn(name)'`
-   * for a function.
+   * The name of the callback: `'handleRead'`; `'flush'` for sending what a callback had given to
+   * `sendAll`; `'callIn(name)'`, `'callSynchronized(name)'` or `'createWaker(name)'` for a
+   * function.
    */
   readonly callback: string;
-  /** The handler's descriptor, as it was; -1 where there is none. */
+  /** The handler's descriptor at the time of the call; -1 if there was none. */
   readonly descriptor: number;
+  /** The address of the handler's peer; undefined if there was none. */
   readonly peerAddress: SocketAddress | undefined;
-  /** How long it ran itself, without the callbacks that it caused. */
+  /** How long it ran, in seconds, without the time of the callbacks that ran within it. */
   readonly seconds: number;
 }
 
-/** A map and its handlers, as they are now. What is said to be counted needs an observed map. */
+/**
+ * A map and its handlers at one moment: what `map.inspect()` returns. A map is observed if it was
+ * made with `observed: true` or `slowHandlerSeconds`, or if `NODE_DEBUG` contains `asynchia`.
+ */
 export interface MapInspection {
-  /** `'select'`, `'poll'`, `'epoll'`. */
+  /** The mechanism: `'select'`, `'poll'`, `'epoll'`; `'sim'` for a simulated map. */
   readonly backend: string;
+  /** Whether the map is closed. */
   readonly closed: boolean;
-  /** Whether what has to be counted is: `observed`, `slowHandlerSeconds`, or `NODE_DEBUG`. */
+  /** Whether the map is observed: whether it counts and times its handlers. */
   readonly observed: boolean;
+  /** Seconds since the map was made. */
   readonly ageSeconds: number;
+  /** How many iterations the loop has made. */
   readonly turns: number;
-  /** Descriptors that were dispatched, as `poll` returns them. */
+  /** How many ready descriptors were dispatched: the sum of what `poll` returned. */
   readonly events: number;
-  /** Events that were nobody's any more: their descriptors were closed or taken out meanwhile. */
+  /** How many events were dropped: their descriptor was closed or deregistered in the meantime. */
   readonly staleEvents: number;
-  /** Calls of `wakeup`, and wake-ups by wakers and host names that were resolved. */
+  /** Calls of `wakeup`, and wake-ups by wakers and by finished name look-ups. */
   readonly wakeups: number;
-  /** How long all callbacks have run, and functions that were given to the map. Counted. */
+  /** How many seconds all callbacks have run; undefined if the map is not observed. */
   readonly callbackSeconds: number | undefined;
-  /** Of them the one that held the loop longest; undefined as well where there was none. Counted. */
+  /** The callback that ran longest; undefined if there was none, or the map is not observed. */
   readonly longestCallback: CallbackInspection | undefined;
-  /** Those without a descriptor first, then by descriptor. */
+  /** Its handlers: first those without a descriptor, then the others by descriptor. */
   readonly handlers: readonly HandlerInspection[];
 }

@@ -1,10 +1,13 @@
-/** Counts the bytes that a socket moves. */
+/** Counts the bytes that a socket receives and sends. */
 import { constants } from '../system/constants';
 import type { SocketSurface } from '../sockets/socket';
 
 /**
- * Puts counting calls before a socket's own, on the socket itself: whoever knows it by identity
- * knows it still, and a socket that nobody counts has nothing in its way.
+ * Overrides the transfer methods on the socket object itself with ones that count. So the socket
+ * keeps its identity, and a socket that is not counted costs nothing more.
+ *
+ * @param received - Called with the number of bytes that a call has received, peeks excepted.
+ * @param sent - Called with the number of bytes that the kernel has taken.
  */
 export function countBytes(
   socket: SocketSurface,
@@ -12,9 +15,9 @@ export function countBytes(
   sent: (count: number) => void,
 ): void {
   const recvInto = socket.recvInto.bind(socket);
-  socket.recvInto = (...wanted) => {
-    const count = recvInto(...wanted);
-    const [, , , flags = 0] = wanted;
+  socket.recvInto = (...args) => {
+    const count = recvInto(...args);
+    const [, , , flags = 0] = args;
     if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
     return count;
   };
@@ -37,7 +40,7 @@ export function countBytes(
 
   const sendMany = socket.sendMany.bind(socket);
   socket.sendMany = (buffers, offset) => {
-    // A socket of another make may send many by sending each.
+    // Another implementation of SocketSurface may call its own `send` for each buffer.
     isSendingMany = true;
     try {
       const count = sendMany(buffers, offset);

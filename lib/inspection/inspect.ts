@@ -1,4 +1,4 @@
-/** Reads a map and its handlers as they are now. */
+/** Makes the data of `map.inspect()` from a map's loop and its handlers. */
 import type { Handler } from '../handlers/handler';
 import { localAddressOf, peerAddressOf, phaseText } from '../handlers/description';
 import type { HandlerInspection, MapInspection } from '../handlers/inspection';
@@ -8,6 +8,7 @@ import type { Transport } from '../transport/transport';
 
 import type { Observer } from './observer';
 
+/** The names of `HandlerInspection.interest`, with their readiness bits. */
 const INTERESTS = [
   ['read', POLLIN],
   ['write', POLLOUT],
@@ -25,10 +26,11 @@ function inspectTransport(transport: Transport, observer: Observer | undefined):
     interest: INTERESTS.filter(([, bit]) => interest & bit).map(([name]) => name),
     bufferedBytesIn: transport.heldBytes,
     bufferedBytesOut: transport.bufferedAmount,
-    ...(observer?.countedOf(transport.owner as Handler) ?? NOT_COUNTED),
+    ...(observer?.countsOf(transport.owner as Handler) ?? NOT_COUNTED),
   };
 }
 
+/** What `map.inspect()` returns. `observer` is undefined if the map is not observed. */
 export function inspectMap(
   backend: string,
   loop: MainLoop,
@@ -51,6 +53,7 @@ export function inspectMap(
   };
 }
 
+/** The fields that only an observed map fills. */
 const NOT_COUNTED = {
   bytesIn: undefined,
   bytesOut: undefined,

@@ -22,25 +22,25 @@ export class ObservedLoop extends MainLoop {
 
   override register(transport: Transport): void {
     super.register(transport);
-    this.#observer.joined(transport.owner as Handler);
+    this.#observer.handlerAdded(transport.owner as Handler);
   }
 
   override deregister(transport: Transport): void {
     super.deregister(transport);
-    this.#observer.left(transport.owner as Handler);
+    this.#observer.handlerRemoved(transport.owner as Handler);
   }
 
   override callIn(seconds: number, fn: () => void): QueuedTimer {
     this.#observer.trace?.(`callIn in ${seconds} seconds: ${fn.name || 'anonymous'}`);
-    return super.callIn(seconds, this.#observer.timed('callIn', fn));
+    return super.callIn(seconds, this.#observer.measured('callIn', fn));
   }
 
   override callSynchronized(fn: () => void): void {
-    super.callSynchronized(this.#observer.timed('callSynchronized', fn));
+    super.callSynchronized(this.#observer.measured('callSynchronized', fn));
   }
 
   override createWaker(fn: () => void): Waker {
-    return super.createWaker(this.#observer.timed('createWaker', fn));
+    return super.createWaker(this.#observer.measured('createWaker', fn));
   }
 
   override wake(): void {

@@ -1,4 +1,4 @@
-/** What is counted, timed and traced of a map that is observed. */
+/** Counts, times and traces the callbacks and handlers of an observed map. */
 import util from 'node:util';
 
 import { peerAddressOf } from '../handlers/description';
@@ -11,58 +11,61 @@ import type { CallbackInspection, HandlerInspection } from '../handlers/inspecti
 
 const debug = util.debuglog('asynchia');
 
-/** How many maps of this thread were observed: tells their traces apart. */
-let maps = 0;
+/** How many observed maps this thread has made: their number is part of each line of the trace. */
+let mapCount = 0;
 
-/** What is kept of a handler. */
-class Sighting {
+/** What an observer knows of a handler. */
+class HandlerRecord {
   bytesIn = 0;
   bytesOut = 0;
   lastCallback: string | undefined = undefined;
   lastAtMs = 0;
-  /** As they were last: what is closed can no longer tell. */
+  /** These three keep their last value when the handler is closed. */
   descriptor = -1;
   socket: SocketSurface | undefined = undefined;
   peerAddress: CallbackInspection['peerAddress'] = undefined;
 
+  /** `sinceMs`: when the handler was first seen, by the map's clock. */
   constructor(readonly sinceMs: number) {}
 }
 
-/** One line, as far as it is an error. */
+/** An error in one line, without its stack. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : util.inspect(error);
 }
 
+/** Observes one map. */
 export class Observer {
-  /** How long callbacks have run. */
+  /** How long all callbacks have run, in milliseconds. */
   callbackMs = 0;
+  /** The callback that ran longest; undefined before the first. */
   longest: CallbackInspection | undefined = undefined;
-  /** Writes a line; undefined where nobody asked for it (`NODE_DEBUG=asynchia`). */
+  /** Writes a line of the trace; undefined unless `NODE_DEBUG` contains `asynchia`. */
   readonly trace: ((line: string) => void) | undefined;
   readonly #nowMs: () => number;
   readonly #slowSeconds: number;
-  readonly #sightings = new WeakMap<Handler, Sighting>();
-  /** What the callbacks within the running one have taken. */
-  #innerMs = 0;
+  readonly #records = new WeakMap<Handler, HandlerRecord>();
+  /** The time of the callbacks that ran within the one that is running. */
+  #nestedMs = 0;
 
-  /** `nowMs` is the map's clock; a callback that runs longer than `slowSeconds` is warned of. */
+  /** `nowMs` reads the map's clock. A callback longer than `slowSeconds` causes a warning. */
   constructor(mapName: string, nowMs: () => number, slowSeconds: number) {
-    const name = `${mapName} ${++maps}`;
+    const name = `${mapName} ${++mapCount}`;
     this.#nowMs = nowMs;
     this.#slowSeconds = slowSeconds;
     this.trace = debug.enabled ? (line) => debug('%s', `${name}: ${line}`) : undefined;
   }
 
-  /** Whether a map has to be observed though nobody asked it to be. */
+  /** Whether `NODE_DEBUG` asks for a trace: then every map is observed. */
   static get isTracing(): boolean {
     return debug.enabled;
   }
 
-  /** What was counted of a handler. */
-  countedOf(
+  /** The fields of a handler's inspection that are counted. */
+  countsOf(
     handler: Handler,
   ): Pick<HandlerInspection, 'bytesIn' | 'bytesOut' | 'ageSeconds' | 'lastEvent'> {
-    const { bytesIn, bytesOut, sinceMs, lastCallback, lastAtMs } = this.#sightingOf(handler);
+    const { bytesIn, bytesOut, sinceMs, lastCallback, lastAtMs } = this.#recordOf(handler);
     const nowMs = this.#nowMs();
     const lastEvent =
       lastCallback === undefined
@@ -71,70 +74,72 @@ export class Observer {
     return { bytesIn, bytesOut, ageSeconds: (nowMs - sinceMs) / 1000, lastEvent };
   }
 
-  /** A handler has come into the map, or has got its socket. */
-  joined(handler: Handler): void {
-    const sighting = this.#sightingOf(handler);
+  /** A handler was added to the map, or has its socket now. */
+  handlerAdded(handler: Handler): void {
+    const record = this.#recordOf(handler);
     const { socket, fd } = handler[transportOf];
-    sighting.descriptor = fd;
-    if (socket !== undefined && socket !== sighting.socket) {
-      sighting.socket = socket;
-      this.#count(handler, socket, sighting);
-      this.connected(handler);
+    record.descriptor = fd;
+    if (socket !== undefined && socket !== record.socket) {
+      record.socket = socket;
+      this.#countBytes(handler, socket, record);
+      this.updatePeerAddress(handler);
     }
-    const peer = addressText(sighting.peerAddress);
-    this.#say(handler, peer === '' ? 'added' : `added, peer ${peer}`);
+    const peer = addressText(record.peerAddress);
+    this.#traceHandler(handler, peer === '' ? 'added' : `added, peer ${peer}`);
   }
 
-  /** A handler has been taken out of the map. */
-  left(handler: Handler): void {
-    this.#say(handler, 'taken out');
+  /** A handler was deregistered. */
+  handlerRemoved(handler: Handler): void {
+    this.#traceHandler(handler, 'taken out');
   }
 
-  /** The peer can be asked for its name. */
-  connected(handler: Handler): void {
-    this.#sightingOf(handler).peerAddress = peerAddressOf(handler[transportOf]);
+  /** Asks the socket for its peer, once there is a connection. */
+  updatePeerAddress(handler: Handler): void {
+    this.#recordOf(handler).peerAddress = peerAddressOf(handler[transportOf]);
   }
 
-  /** Calls a handler's callback, which was told `error`. */
-  tell(handler: Handler, callback: string, call: () => void, error?: unknown): void {
-    const sighting = this.#sightingOf(handler);
-    sighting.lastCallback = callback;
-    sighting.lastAtMs = this.#nowMs();
-    this.#say(handler, error === undefined ? callback : `${callback}: ${errorText(error)}`);
-    this.time(handler, callback, call);
+  /** Records, traces and measures a callback of a handler. `error` is the callback's argument. */
+  notify(handler: Handler, callback: string, call: () => void, error?: unknown): void {
+    const record = this.#recordOf(handler);
+    record.lastCallback = callback;
+    record.lastAtMs = this.#nowMs();
+    const text = error === undefined ? callback : `${callback}: ${errorText(error)}`;
+    this.#traceHandler(handler, text);
+    this.measure(handler, callback, call);
   }
 
-  /** Calls what runs for a handler, or is a function that was given to the map. */
-  time(handler: Handler | undefined, callback: string, call: () => void): void {
-    const outerMs = this.#innerMs;
-    this.#innerMs = 0;
+  /** Calls `call` and measures it. `handler` is undefined for a function given to the map. */
+  measure(handler: Handler | undefined, callback: string, call: () => void): void {
+    const nestedBeforeMs = this.#nestedMs;
+    this.#nestedMs = 0;
     const startMs = this.#nowMs();
     try {
       call();
     } finally {
       const spanMs = this.#nowMs() - startMs;
-      const ownMs = spanMs - this.#innerMs;
-      this.#innerMs = outerMs + spanMs;
+      const ownMs = spanMs - this.#nestedMs;
+      this.#nestedMs = nestedBeforeMs + spanMs;
       this.callbackMs += ownMs;
       const seconds = ownMs / 1000;
       if (seconds > (this.longest?.seconds ?? 0) || seconds > this.#slowSeconds) {
-        this.#noteLong(handler, callback, seconds);
+        this.#recordLong(handler, callback, seconds);
       }
     }
   }
 
-  /** `fn`, observed when it is called. */
-  timed(method: string, fn: () => void): () => void {
+  /** Wraps `fn`, which the map's method `method` was given, to trace and measure each call. */
+  measured(method: string, fn: () => void): () => void {
     const callback = `${method}(${fn.name || 'anonymous'})`;
     return () => {
       this.trace?.(callback);
-      this.time(undefined, callback, fn);
+      this.measure(undefined, callback, fn);
     };
   }
 
-  #noteLong(handler: Handler | undefined, callback: string, seconds: number): void {
-    const sighting = handler && this.#sightingOf(handler);
-    const { descriptor = -1, peerAddress } = sighting ?? {};
+  /** Keeps the longest callback, and warns of a slow one. */
+  #recordLong(handler: Handler | undefined, callback: string, seconds: number): void {
+    const record = handler && this.#recordOf(handler);
+    const { descriptor = -1, peerAddress } = record ?? {};
     const className = handler?.constructor.name;
     const call = { className, callback, descriptor, peerAddress, seconds };
     if (seconds > (this.longest?.seconds ?? 0)) this.longest = call;
@@ -147,7 +152,7 @@ export class Observer {
     ].join(', ');
     const name = className === undefined ? callback : `${className}.${callback}`;
     const text = `${name} held the loop for ${seconds.toPrecision(3)} seconds (${facts})`;
-    // A warning is told by process.nextTick, which a thread that runSync owns does not come to.
+    // Traced too: emitWarning prints on process.nextTick, which does not run during runSync.
     this.trace?.(text);
     process.emitWarning(text, {
       type: 'SlowHandlerWarning',
@@ -155,33 +160,33 @@ export class Observer {
     });
   }
 
-  #count(handler: Handler, socket: SocketSurface, sighting: Sighting): void {
+  #countBytes(handler: Handler, socket: SocketSurface, record: HandlerRecord): void {
     countBytes(
       socket,
       (count) => {
-        sighting.bytesIn += count;
-        this.#say(handler, `received ${count}`);
+        record.bytesIn += count;
+        this.#traceHandler(handler, `received ${count}`);
       },
       (count) => {
-        sighting.bytesOut += count;
-        this.#say(handler, `sent ${count}`);
+        record.bytesOut += count;
+        this.#traceHandler(handler, `sent ${count}`);
       },
     );
   }
 
-  #sightingOf(handler: Handler): Sighting {
-    let sighting = this.#sightings.get(handler);
-    if (sighting === undefined) {
-      sighting = new Sighting(this.#nowMs());
-      this.#sightings.set(handler, sighting);
+  #recordOf(handler: Handler): HandlerRecord {
+    let record = this.#records.get(handler);
+    if (record === undefined) {
+      record = new HandlerRecord(this.#nowMs());
+      this.#records.set(handler, record);
     }
-    return sighting;
+    return record;
   }
 
-  /** `EchoHandler(23): handleRead`; without a number where it has none yet. */
-  #say(handler: Handler, what: string): void {
+  /** Writes `EchoHandler(23): handleRead`; without the number if there is no descriptor yet. */
+  #traceHandler(handler: Handler, text: string): void {
     if (this.trace === undefined) return;
-    const { descriptor } = this.#sightingOf(handler);
-    this.trace(`${handler.constructor.name}(${descriptor < 0 ? '' : descriptor}): ${what}`);
+    const { descriptor } = this.#recordOf(handler);
+    this.trace(`${handler.constructor.name}(${descriptor < 0 ? '' : descriptor}): ${text}`);
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Timers: a heap by deadline, and by order of creation where deadlines are equal. Four children a
- * node and deadlines apart from timers keep a large heap within few cache lines.
+ * Timers: a heap ordered by deadline; equal deadlines are ordered by creation. Each node has four
+ * children, and deadlines are stored apart from timers, so that a large heap touches few cache
+ * lines.
  */
 
 import type { Timer } from '../transport/loop';
@@ -16,34 +17,37 @@ export class QueuedTimer implements Timer {
     queue: TimerQueue,
     /** @internal */
     readonly sequence: number,
-    /** @internal Undefined once called or taken back. */
+    /** @internal Undefined after the call, and after `cancel`. */
     public fn: (() => void) | undefined,
   ) {
     this.#queue = queue;
   }
 
-  /** Whether the call is still to come. */
+  /** Whether the call is still to come: false after it was made or cancelled, or the map closed. */
   get pending(): boolean {
     return this.fn !== undefined;
   }
 
-  /** Takes the call back. Does nothing where it has been made, or taken back, already. */
+  /**
+   * Cancels the call. Does nothing if it was already made or cancelled. Allowed in any callback.
+   */
   cancel(): void {
     this.#queue.cancel(this);
   }
 }
 
+/** The timers of a map, or of a simulation. */
 export class TimerQueue {
-  /** Tells the timers that are there already from those that are added later. */
+  /** The number of the next timer: it separates the existing timers from those added later. */
   nextSequence = 0;
-  /** The first is never a cancelled one. */
+  /** The heap. The first timer is never a cancelled one. */
   readonly #timers: QueuedTimer[] = [];
-  /** Of the timer in the same place, in milliseconds of the monotonic clock. */
+  /** The deadline of the timer at the same index, in milliseconds of the monotonic clock. */
   readonly #deadlinesMs: number[] = [];
-  /** Cancelled timers stay until they come first, or are more than half of all. */
+  /** Cancelled timers stay in the heap until they are first in it, or more than half of it. */
   #cancelledCount = 0;
 
-  /** The earliest deadline; infinite where there is none. */
+  /** The earliest deadline; `Infinity` if there is no timer. */
   get nextAtMs(): number {
     return this.#deadlinesMs[0] ?? Infinity;
   }
@@ -71,8 +75,9 @@ export class TimerQueue {
   }
 
   /**
-   * Takes out what is due and hands it to `run`. What was added at the sequence `end` or later waits
-   * for the next call, so that a timer that re-arms itself at 0 does not run for ever.
+   * Removes the timers that are due and passes their functions to `run`. Timers with the sequence
+   * number `end` or above wait for the next call, so that a timer that re-arms itself with a delay
+   * of 0 does not run forever.
    */
   runDue(nowMs: number, end: number, run: (fn: () => void) => void): void {
     for (;;) {
@@ -87,6 +92,7 @@ export class TimerQueue {
     }
   }
 
+  /** Removes cancelled timers from the front of the heap. */
   #dropCancelled(): void {
     while (this.#timers.length > 0 && this.#timers[0]?.fn === undefined) {
       this.#cancelledCount--;
@@ -101,7 +107,7 @@ export class TimerQueue {
     this.#sink(0);
   }
 
-  /** Takes out all that are cancelled. */
+  /** Removes all cancelled timers, and restores the heap order. */
   #sweep(): void {
     const timers = this.#timers;
     let kept = 0;
@@ -114,7 +120,7 @@ export class TimerQueue {
     for (let at = Math.floor((kept - 2) / CHILDREN); at >= 0; at--) this.#sink(at);
   }
 
-  /** Moves a timer up as far as it is earlier than what is above it. */
+  /** Moves a timer up until its parent is not later. */
   #rise(from: number): void {
     let at = from;
     while (at > 0) {
@@ -125,7 +131,7 @@ export class TimerQueue {
     }
   }
 
-  /** Moves a timer down as far as it is later than what is below it. */
+  /** Moves a timer down until none of its children is earlier. */
   #sink(from: number): void {
     let at = from;
     for (;;) {

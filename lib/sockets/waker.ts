@@ -1,21 +1,28 @@
-/** Wakers: how another thread wakes a map. */
+/** Waker: lets another thread wake a map. */
 import { checkInteger, typeError } from '../system/arguments';
 import { binding } from '../system/binding';
 import { checked, closedError } from '../system/errors';
 
 /**
- * Wakes a map from any thread of the process, whatever the map is blocked in. Made by
- * `map.createWaker()` and handed over by `postMessage`; the other thread says
- * `new Waker(message)`. It has a descriptor of its own (an eventfd(2)) that outlives the map, so
- * waking a map that is closed is harmless; whoever has it last closes it.
+ * Wakes a map from any thread of the process, also while the map waits in `poll` or `runSync`.
+ *
+ * `map.createWaker()` makes it. Post it to another thread with `postMessage`, and make a `Waker` of
+ * the message there: `new Waker(message)`. It owns a descriptor (an eventfd(2)) that stays open
+ * when the map is closed: to wake a closed map does nothing. The original and its copies share the
+ * descriptor, so only one of them calls `close`, when none is used any more.
  */
 export class Waker {
-  /** The descriptor inside; -1 once closed. All that a posted waker consists of. */
+  /** The eventfd(2); -1 after `close`. The only field that `postMessage` copies. */
   descriptor: number;
-  /** Private, and so nothing that is posted: what its map knows it by. */
+  /** Removes the map's callback. Private, so that `postMessage` does not copy it. */
   #forget: (() => void) | undefined = undefined;
 
-  /** Takes what `map.createWaker()` made, or what arrived of it by `postMessage`. */
+  /**
+   * Makes the waker of another thread.
+   *
+   * @param waker - A `Waker`, or the object that `postMessage` made of one.
+   * @throws `TypeError` or `RangeError` if it has no descriptor.
+   */
   constructor(waker: { readonly descriptor: number }) {
     if (typeof waker !== 'object' || (waker as unknown) === null) {
       throw typeError('waker', waker, 'a Waker, as it was posted');
@@ -24,22 +31,28 @@ export class Waker {
     this.descriptor = waker.descriptor;
   }
 
-  /** @internal For the thread that made it, where closing it has the map forget it. */
+  /** @internal Makes the original of a waker. `forget` is called when it is closed. */
   static of(descriptor: number, forget: () => void): Waker {
     const waker = new Waker({ descriptor });
     waker.#forget = forget;
     return waker;
   }
 
-  /** Makes the map's current or next wait return. Any number of calls before that count as one. */
+  /**
+   * Makes the current or the next wait of the map return, and the map call the functions given to
+   * `createWaker`. Several calls before that count as one.
+   *
+   * @throws `Error` with the code `ERR_CLOSED` after `close`; `SystemError` (`EBADF`) if the
+   * descriptor was closed elsewhere.
+   */
   wake(): void {
     if (this.descriptor < 0) throw closedError('wake', 'Waker');
     checked('write', binding.wake(this.descriptor));
   }
 
   /**
-   * Closes the descriptor; what `createWaker` returned also has its `fn` forgotten. Closing again
-   * does nothing.
+   * Closes the descriptor. If this is the waker that `createWaker` returned, the map also stops
+   * calling its function. A second call does nothing.
    */
   close(): void {
     const { descriptor } = this;
@@ -49,6 +62,7 @@ export class Waker {
     this.#forget = undefined;
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

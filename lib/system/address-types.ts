@@ -1,23 +1,31 @@
-/** The forms of an address. */
+/** The forms of an address: as users write it, and as the library returns it. */
 
-/** An internet address as the library hands it out; it can be handed back in as it is. */
+/**
+ * An IPv4 or IPv6 address as the library returns it. It can be passed back as an `Address`:
+ * `client.connect(server.socket.getsockname())`.
+ */
 export interface InetAddress {
-  /** Numeric: `'127.0.0.1'`, `'::1'`, `'fe80::1%2'`. */
+  /** The numeric host: `'127.0.0.1'`, `'::1'`, `'fe80::1%2'` (with its scope, ipv6(7)). */
   readonly host: string;
+  /** The port, from 0 to 65535. */
   readonly port: number;
+  /** The address family: `AF_INET` is `'IPv4'`, `AF_INET6` is `'IPv6'`. */
   readonly family: 'IPv4' | 'IPv6';
 }
 
-/** A Unix address as the library hands it out. */
+/**
+ * A Unix domain address (unix(7)) as the library returns it. It can be passed back as an `Address`
+ * unless its path is empty.
+ */
 export interface UnixAddress {
-  /** A path; a leading `'\0'` marks an abstract name; empty where the socket has none. */
+  /** The path. A leading `'\0'` marks an abstract name. Empty if the socket is not bound. */
   readonly path: string;
 }
 
-/** An address as the library hands it out. */
+/** An address as the library returns it: of `getsockname`, `getpeername` and `accept`. */
 export type SocketAddress = InetAddress | UnixAddress;
 
-/** For people: `127.0.0.1:80`, `[::1]:80`, `/path`, `@abstract`; empty where there is no name. */
+/** An address as text: `127.0.0.1:80`, `[::1]:80`, `/path`, `@abstract`; empty if there is none. */
 export function addressText(address: SocketAddress | undefined): string {
   if (address === undefined) return '';
   if ('path' in address) return address.path.replace('\0', '@');
@@ -26,11 +34,24 @@ export function addressText(address: SocketAddress | undefined): string {
 }
 
 /**
- * An address as users may write it: `[host, port]`, `{ host, port }`, `'/path'` or `{ path }`
- * (abstract with a leading `'\0'`; unix(7)). An empty host is every interface, as in Python.
+ * An address as users may write it: `[host, port]` as in Python, `{ host, port }`, `'/path'` or
+ * `{ path }`.
+ *
+ * A host is a numeric address or a host name; the empty host is every IPv4 interface (`0.0.0.0`),
+ * as in Python. A port is an integer from 0 to 65535; 0 has `bind` choose a free one. A path has 1
+ * to 108 bytes (unix(7)); a leading `'\0'` makes it an abstract name. Any other value is a
+ * `TypeError` or `RangeError` of the method that takes it.
  */
 export type Address =
   | readonly [host: string, port: number]
-  | { readonly host: string; readonly port: number }
+  | {
+      /** A numeric address or a host name; `''` is every IPv4 interface. */
+      readonly host: string;
+      /** The port, from 0 to 65535. */
+      readonly port: number;
+    }
   | string
-  | { readonly path: string };
+  | {
+      /** A path, or an abstract name with a leading `'\0'`. */
+      readonly path: string;
+    };

@@ -1,30 +1,34 @@
-/** Checks of what callers hand in: each names the argument, the value, and what was expected. */
+/** Argument checks. Their errors name the argument, what was expected, and the value. */
 import util from 'node:util';
 
-function shown(value: unknown): string {
+/** A value for an error message, cut after 100 characters. */
+function textOf(value: unknown): string {
   let text: string;
   try {
     text = util.inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity });
   } catch {
-    // Its own inspection threw.
+    // The value's own `util.inspect.custom` or a getter of it threw.
     text = typeof value;
   }
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
+/** For a value of the wrong type: `backlog must be an integer; got 'many'`. */
 export function typeError(name: string, value: unknown, expected: string): TypeError {
-  const error = new TypeError(`${name} must be ${expected}; got ${shown(value)}`);
+  const error = new TypeError(`${name} must be ${expected}; got ${textOf(value)}`);
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
+/** For a value that is out of range: `backlog must be an integer from 0 to 10; got 11`. */
 export function rangeError(name: string, value: unknown, expected: string): RangeError {
-  const error = new RangeError(`${name} must be ${expected}; got ${shown(value)}`);
+  const error = new RangeError(`${name} must be ${expected}; got ${textOf(value)}`);
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
+/** The largest integer that the addon's int32 arguments can hold. */
 export const MAX_INT32 = 0x7fffffff;
 
-/** A whole number from `least` to `most`. */
+/** Throws unless `value` is an integer from `least` to `most`. */
 export function checkInteger(
   name: string,
   value: unknown,
@@ -37,12 +41,12 @@ export function checkInteger(
   }
 }
 
-// Errors are made apart: what is called for every message is the smaller, and is inlined.
+// Apart from checkInteger, which is called for every message: V8 inlines only small functions.
 function integerError(name: string, value: number, least: number, most: number): RangeError {
   return rangeError(name, value, `an integer from ${least} to ${most}`);
 }
 
-/** Seconds to wait: 0 or more; `Infinity` where waiting without end makes sense. */
+/** Throws unless `value` is a number of seconds, 0 or more. `Infinity` only if `mayBeInfinite`. */
 export function checkSeconds(
   name: string,
   value: unknown,
@@ -55,44 +59,49 @@ export function checkSeconds(
   }
 }
 
+/** Throws unless `value` is a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw typeError(name, value, 'a function');
 }
 
-/** The names that an options object may have; a misspelt option is an error, not a default. */
+/** Throws unless `value` is an object with keys of `known` only. `name` is the argument's name. */
 export function checkOptions(
   value: unknown,
   known: readonly string[],
+  name = 'options',
 ): asserts value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw typeError('options', value, 'an object');
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name)) {
-      throw new TypeError(`unknown option ${shown(name)}; known are: ${known.join(', ')}`);
+  if (typeof value !== 'object' || value === null) throw typeError(name, value, 'an object');
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      throw new TypeError(
+        `unknown option ${textOf(key)} in ${name}; the known ones are: ${known.join(', ')}`,
+      );
     }
   }
 }
 
-/** What can be sent: text (as UTF-8), or any view of bytes. */
+/** What can be sent: a string, as UTF-8, or the bytes of a `Buffer`, typed array or `DataView`. */
 export type Data = string | NodeJS.ArrayBufferView;
 
-/** What any view of bytes tells of itself: a subclass may tell otherwise. */
+/** The getters of every Uint8Array. A subclass may override `length`; the real one is needed. */
 const views = Object.getPrototypeOf(Uint8Array.prototype) as object;
 const { get: ownLength } = Object.getOwnPropertyDescriptor(views, 'length') as {
   readonly get: () => number;
 };
 
-/** How long a view is, whatever it tells itself; 0 where its memory was transferred away. */
+/** The real length of a view, also if a subclass overrides it; 0 if its memory was transferred. */
 export function lengthOf(view: Uint8Array): number {
   return ownLength.call(view);
 }
 
+/** The same bytes as a Uint8Array whose length is not overridden. */
 function plainView(data: Uint8Array): Uint8Array {
   const memory = Reflect.get(views, 'buffer', data) as ArrayBuffer;
   const offset = Reflect.get(views, 'byteOffset', data) as number;
   return new Uint8Array(memory, offset, ownLength.call(data));
 }
 
-/** The bytes of `data`, not copied unless it is text. */
+/** The bytes of `data`. Only a string is copied. `name` is the argument's name. */
 export function bytesOf(name: string, data: unknown): Uint8Array {
   if (data instanceof Uint8Array) {
     return data.length === ownLength.call(data) ? data : plainView(data);
@@ -105,10 +114,10 @@ function bytesOfOther(name: string, data: unknown): Uint8Array {
   if (ArrayBuffer.isView(data)) {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
-  throw typeError(name, data, 'a string or a view of bytes');
+  throw typeError(name, data, 'a string, a Buffer, a typed array or a DataView');
 }
 
-/** A part of `bytes`. Written to cost next to nothing when all is well: it is on the hot path. */
+/** Throws unless `offset` and `length` are within `bytes`. Called for every message: kept small. */
 export function checkRange(bytes: unknown, offset: unknown, length: unknown): void {
   if (
     bytes instanceof Uint8Array &&
@@ -116,15 +125,15 @@ export function checkRange(bytes: unknown, offset: unknown, length: unknown): vo
     typeof length === 'number' &&
     offset >>> 0 === offset &&
     length >>> 0 === length &&
-    // Not byteLength: V8 has a short way for length alone.
+    // Not byteLength: V8 has a fast path for length only.
     offset + length <= bytes.length
   ) {
     return;
   }
-  findFault(bytes, offset, length);
+  throwRangeFault(bytes, offset, length);
 }
 
-function findFault(bytes: unknown, offset: unknown, length: unknown): void {
+function throwRangeFault(bytes: unknown, offset: unknown, length: unknown): void {
   if (!(bytes instanceof Uint8Array)) throw typeError('buffer', bytes, 'a Buffer or Uint8Array');
   checkInteger('offset', offset, 0, bytes.byteLength);
   checkInteger('length', length, 0, bytes.byteLength - offset);

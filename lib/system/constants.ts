@@ -1,9 +1,9 @@
-/** The kernel's numbers. */
+/** The kernel's constants. */
 import os from 'node:os';
 
 import { binding } from './binding';
 
-/** The names in `constants`. */
+/** A name in `constants`. */
 export type ConstantName =
   | 'AF_UNIX'
   | 'AF_INET'
@@ -59,16 +59,22 @@ export type ConstantName =
   | 'MSG_TRUNC'
   | 'MSG_WAITALL';
 
-/** The numbers of socket(7), tcp(7), ip(7), ipv6(7), unix(7) and send(2), by their C names. */
+/**
+ * The constants of socket(2), socket(7), shutdown(2), tcp(7), ip(7), ipv6(7), recv(2) and send(2),
+ * by their C names, with this machine's values: `constants.SO_REUSEADDR`.
+ */
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 
 const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN } = os.constants.errno;
 const { ENOMEM, ENOTCONN, EPIPE, ETIMEDOUT } = os.constants.errno;
 
-/** What `recvInto`, `send` and `unread` of a socket return where they would block: `-EAGAIN`. */
+/**
+ * What `recvInto`, `send`, `sendMany` and `unread` of a `Socket` return if the call would block:
+ * `-EAGAIN`. An `IOHandler`'s `recvInto` and `send` return 0 instead.
+ */
 export const WOULD_BLOCK = -EAGAIN;
 
-/** Negative errnos, as results carry them. */
+/** Error numbers, negative as in the results of kernel calls. */
 export const Errno = {
   badDescriptor: -EBADF,
   connectionAborted: -ECONNABORTED,

@@ -1,9 +1,10 @@
-/** What goes wrong: failures of the system, and a map that is closed. */
+/** The error classes, and the functions that make the library's own errors. */
 import os from 'node:os';
 import util from 'node:util';
 
 import { addressText, type SocketAddress } from './address-types';
 
+/** The name of a negative error number, and its meaning in words. */
 function describe(errno: number): [code: string, description: string] {
   const known = util.getSystemErrorMap().get(errno);
   if (known !== undefined) return known;
@@ -11,29 +12,41 @@ function describe(errno: number): [code: string, description: string] {
   return [name ?? `E${String(-errno)}`, 'unknown system error'];
 }
 
-/** The parts of a `SystemError` that tell where it happened. */
-export type Where = SocketAddress | { readonly hostname: string };
-
 /**
- * A system call that failed, in the shape of Node's own errors: `code` (`'ECONNREFUSED'`), negative
- * `errno`, `syscall`, and `address` and `port` where they are known.
+ * A system call that failed. It has the shape of Node's own system errors: `code`, negative
+ * `errno`, `syscall`, and `address` and `port` if they are known. The library throws it, or passes
+ * it to `handleConnectFailed`, `handleClose`, `handleExcept`, `handleAcceptError` and
+ * `handleError`.
  */
 export class SystemError extends Error {
-  /** The error's name in errno(3): `'ECONNREFUSED'`; for a name that was not found, Node's `'ENOTFOUND'`. */
+  /**
+   * The error's name, as errno(3) lists it: `'ECONNREFUSED'`. A failed name look-up has the code
+   * that Node's `dns` gives it: `'ENOTFOUND'`, `'EAI_AGAIN'`.
+   */
   readonly code: string;
-  /** The negative error number. */
+  /** The error number, negative as in Node: `-111`. */
   readonly errno: number;
-  /** The call that failed: `'connect'`. */
+  /** The system call that failed: `'connect'`. */
   readonly syscall: string;
-  /** The host or path that was asked for. */
+  /** The host or path of the call; absent if the call had none. */
   declare readonly address?: string;
-  /** The port that was asked for. */
+  /** The port of the call; absent if the call had none. */
   declare readonly port?: number;
-  /** The name that could not be resolved. */
+  /** The name that could not be resolved; absent for every other failure. */
   declare readonly hostname?: string;
 
-  /** `errno` as the kernel numbers it, negated: `-111`. */
-  constructor(syscall: string, errno: number, where?: Where) {
+  /**
+   * Makes the error of a failed call; its message names the call, the code and the address.
+   *
+   * @param syscall - The system call that failed: `'connect'`.
+   * @param errno - The kernel's error number (errno(3)), negative: `-111`.
+   * @param where - The address that the call was for, or the name that was looked up.
+   */
+  constructor(
+    syscall: string,
+    errno: number,
+    where?: SocketAddress | { readonly hostname: string },
+  ) {
     const [code, description] = describe(errno);
     const place = where && 'hostname' in where ? where.hostname : addressText(where);
     super(`${syscall} ${code}${place && ' '}${place}: ${description}`);
@@ -49,26 +62,36 @@ export class SystemError extends Error {
     if ('hostname' in where) this.hostname = where.hostname;
   }
 
+  /** Always `'SystemError'`. */
   override get name(): string {
     return 'SystemError';
   }
 }
 
-/** Thrown by what a closed map can no longer do. */
+/**
+ * Thrown if the `SocketMap` is closed: by its `poll`, `run`, `runSync`, `callIn` and the others
+ * that need an open one, by the constructors of handlers, and by `connect`.
+ */
 export class SocketMapClosedError extends Error {
-  /** The error's `code`, as Node's own have one. */
+  /** The error's code, in the form of Node's own. */
   readonly code = 'ERR_SOCKET_MAP_CLOSED';
 
+  /**
+   * Makes the error.
+   *
+   * @param method - The method that was called: `'poll'`.
+   */
   constructor(method: string) {
     super(`${method}: this socket map is closed; make a new one`);
   }
 
+  /** Always `'SocketMapClosedError'`. */
   override get name(): string {
     return 'SocketMapClosedError';
   }
 }
 
-/** The error for a method of a handler that has no socket yet. */
+/** For a method that needs a socket, on a handler that has none yet. */
 export function noSocketError(method: string, className: string): Error {
   const error = new Error(
     `${method}: this ${className} has no socket yet; bind or connect it first`,
@@ -76,18 +99,18 @@ export function noSocketError(method: string, className: string): Error {
   return Object.assign(error, { code: 'ERR_NO_SOCKET' });
 }
 
-/** The error for a method of something that is closed. */
+/** For a method of a closed handler, `Waker`, `Poll` or `Epoll`. */
 export function closedError(method: string, what: string): Error {
   return Object.assign(new Error(`${method}: this ${what} is closed`), { code: 'ERR_CLOSED' });
 }
 
-/** A handler whose end is being told, or whose attempt to connect failed, cannot connect again. */
+/** For `connect` on a handler that is about to close, or whose connection attempt failed. */
 export function endingError(method: string, what: string): Error {
   const message = `${method}: this ${what} is ending; make a new handler for another connection`;
   return Object.assign(new Error(message), { code: 'ERR_CLOSED' });
 }
 
-/** libuv's numbers for what getaddrinfo(3) fails with, by the codes that Node gives them. */
+/** libuv's error numbers for the failures of getaddrinfo(3), by the codes that Node gives them. */
 const LOOKUP_ERRNO: Readonly<Record<string, number>> = {
   EAI_AGAIN: -3001,
   EAI_FAIL: -3004,
@@ -95,14 +118,14 @@ const LOOKUP_ERRNO: Readonly<Record<string, number>> = {
   ENOTFOUND: -3008,
 };
 
-/** The failure of a name look-up, shaped as Node's `dns` does it. */
+/** For a name look-up that failed, in the shape of the errors of Node's `dns`. */
 export function lookupError(code: string, hostname: string): SystemError {
   const error = new SystemError('getaddrinfo', LOOKUP_ERRNO[code] ?? -3004, { hostname });
   return Object.assign(error, { code, message: `getaddrinfo ${code} ${hostname}` });
 }
 
-/** Passes a result through, or throws what a negative one says. */
-export function checked(syscall: string, result: number, where?: Where): number {
+/** Returns `result`; throws a `SystemError` if it is a negative error number. */
+export function checked(syscall: string, result: number, where?: SocketAddress): number {
   if (result < 0) throw new SystemError(syscall, result, where);
   return result;
 }

@@ -1,20 +1,22 @@
-/** What a simulated descriptor stands for, as the kernel's open file descriptions do. */
+/** What a simulated descriptor refers to: the kernel's open file description (open(2)). */
 import os from 'node:os';
 
 import { POLLIN } from '../system/readiness';
 
-/** Positive numbers, as the kernel's own code has them. */
+/** Error numbers, positive as in errno(3). */
 export const Errno = os.constants.errno;
 
+/** An open file description. */
 export interface Description {
-  /** What poll(2) would say of it, whatever it is asked for. */
+  /** All readiness bits of poll(2) that hold now, whatever the mask. */
   readiness(): number;
-  /** The descriptor is closed. */
+  /** The descriptor was closed. */
   close(): void;
 }
 
-/** An eventfd(2) that is only ever waited for. */
+/** An eventfd(2): readable from a write until it is drained. */
 export class Wakeup implements Description {
+  /** Whether something was written since it was drained last. */
   isWritten = false;
 
   readiness(): number {

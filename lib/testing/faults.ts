@@ -1,25 +1,30 @@
-/** What a kernel and a network may do to a program, and how often the simulated ones do it. */
+/** The faults of a simulated kernel and network, and how often they happen. */
 import { checkOptions, rangeError, typeError } from '../system/arguments';
 
-/** Probabilities, from 0 (never) to 1 (whenever it is possible). */
+/**
+ * The faults of a `SimSocketMap`. Each value is a probability, from 0 (never) to 1 (whenever it is
+ * possible).
+ */
 export interface Faults {
-  /** A read brings fewer bytes than have come. */
+  /** A read returns fewer bytes than have arrived. */
   readonly shortReads: number;
-  /** A write takes fewer bytes than there is room for. */
+  /** A write takes fewer bytes than the send buffer has room for. */
   readonly shortWrites: number;
-  /** A read, write or accept would block although readiness was reported; never twice in a row. */
+  /** A read, write or accept would block although the descriptor is ready; never twice in a row. */
   readonly wouldBlock: number;
-  /** What is sent, or asked of the network, arrives up to 100 ms later; within a connection, in order. */
+  /**
+   * Sent bytes, connection attempts and name look-ups are delayed by 1 to 100 ms, bytes in order.
+   */
   readonly delays: number;
-  /** What is ready in a turn is reported in another order. */
+  /** A wait reports the ready descriptors in a random order. */
   readonly reordering: number;
-  /** `accept` finds no free descriptor (`EMFILE`); never twice in a row. */
+  /** `accept` fails with `EMFILE`: no free descriptor; never twice in a row. */
   readonly outOfDescriptors: number;
-  /** Something is sent, and the connection breaks: both ends get a reset, what was under way is lost. */
+  /** A send breaks the connection: both ends get a reset, and bytes in flight are lost. */
   readonly resets: number;
 }
 
-/** None: a kernel and a network at their best. */
+/** No faults. */
 export const noFaults: Faults = {
   shortReads: 0,
   shortWrites: 0,
@@ -30,7 +35,10 @@ export const noFaults: Faults = {
   resets: 0,
 };
 
-/** All that no correct program lets its users notice: everything but resets, often. */
+/**
+ * Every fault but `resets`, often. A correct program works under them as without them: no
+ * connection is lost, and every byte arrives. The default of `simulate`.
+ */
 export const harmlessFaults: Faults = {
   shortReads: 0.5,
   shortWrites: 0.5,
@@ -41,12 +49,13 @@ export const harmlessFaults: Faults = {
   resets: 0,
 };
 
-/** Reads a `faults` option; what it leaves out never happens. */
+/** Checks a `faults` option. A fault that it leaves out never happens. */
 export function faultsFrom(option: unknown = {}): Faults {
-  checkOptions(option, Object.keys(noFaults));
+  checkOptions(option, Object.keys(noFaults), 'faults');
   for (const [name, value] of Object.entries(option)) {
-    if (typeof value !== 'number') throw typeError(`faults.${name}`, value, 'a probability');
-    if (!(value >= 0 && value <= 1)) throw rangeError(`faults.${name}`, value, 'from 0 to 1');
+    const expected = 'a number from 0 to 1';
+    if (typeof value !== 'number') throw typeError(`faults.${name}`, value, expected);
+    if (!(value >= 0 && value <= 1)) throw rangeError(`faults.${name}`, value, expected);
   }
   return { ...noFaults, ...option };
 }

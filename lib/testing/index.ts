@@ -1,5 +1,5 @@
 /**
- * A simulated map, to test handlers on.
+ * A simulated map, to test handlers without a network and without waiting.
  *
  * @packageDocumentation
  */

@@ -1,4 +1,4 @@
-/** Chance that repeats itself: a seed says all that will ever come of it. */
+/** A generator of pseudo-random numbers: the same seed gives the same sequence. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed;
   }
 
-  /** From 0 to below 1: mulberry32, by Tommy Ettinger, who gave it to the public domain. */
+  /** A number from 0 to below 1, by mulberry32 (Tommy Ettinger, public domain). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -14,22 +14,22 @@ export class Random {
     return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** True with that probability. */
+  /** True with that probability. Draws no number if it is 0. */
   chance(probability: number): boolean {
     return probability > 0 && this.next() < probability;
   }
 
-  /** A whole number from `least` to `most`. */
+  /** An integer from `least` to `most`. */
   integer(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
 
-  /** One of them; undefined where there is none. */
+  /** A random element; undefined if there is none. */
   pick<T>(items: readonly T[]): T | undefined {
     return items.length < 2 ? items[0] : items[this.integer(0, items.length - 1)];
   }
 
-  /** In any order. */
+  /** A copy in random order. */
   shuffled<T>(items: readonly T[]): T[] {
     return items
       .map((item) => ({ item, at: this.next() }))

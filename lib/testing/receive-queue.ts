@@ -1,17 +1,19 @@
-/** Bytes that have come and were not read yet, with the urgent one among them (tcp(7)). */
+/** Bytes that have arrived and were not read yet, one of them perhaps urgent (tcp(7)). */
 export class ReceiveQueue {
+  /** How many bytes wait, the urgent one included. */
   length = 0;
-  /** The urgent byte, to be fetched by itself; undefined where there is none, or was fetched. */
+  /** The urgent byte, for MSG_OOB; undefined if there is none, or it was read. */
   urgent: number | undefined = undefined;
   readonly #chunks: Uint8Array[] = [];
-  /** How much of the first chunk is read. */
+  /** How many bytes of the first chunk were read. */
   #start = 0;
-  /** How many bytes lie before the urgent one; -1 where there is none. */
+  /** How many bytes are before the urgent one; -1 if there is none. */
   #mark = -1;
 
+  /** Adds bytes. With `isUrgent`, the last of them is urgent. `isInline` is SO_OOBINLINE. */
   push(bytes: Uint8Array, isUrgent: boolean, isInline: boolean): void {
     if (isUrgent) {
-      // An urgent byte that was passed by is not to be read as any other; one further on is.
+      // An older urgent byte at the front is discarded; one further back becomes a usual byte.
       if (this.#mark === 0 && !isInline) this.#drop(1);
       this.#mark = this.length + bytes.length - 1;
       this.urgent = bytes.at(-1);
@@ -20,12 +22,12 @@ export class ReceiveQueue {
     this.length += bytes.length;
   }
 
-  /** How many bytes a read can bring, with `isInline` the urgent one as well. */
+  /** How many bytes a read can return; the urgent one counts only with `isInline`. */
   available(isInline: boolean): number {
     return this.length - (this.#mark === 0 && !isInline ? 1 : 0);
   }
 
-  /** Reads as recv(2) does: up to the urgent byte, or from behind it, never across. */
+  /** Reads as recv(2) does: up to the urgent byte or from behind it, never across it. */
   read(into: Uint8Array, isInline: boolean, isPeek: boolean): number {
     const from = this.#mark === 0 && !isInline ? 1 : 0;
     const end = this.#mark > 0 ? this.#mark : this.length;

@@ -1,4 +1,4 @@
-/** The simulated kernel: descriptors, and the calls that the real one has for them. */
+/** The simulated kernel: a descriptor table, and the kernel calls over it. */
 import { binding } from '../system/binding';
 import type { Kernel, LoopBackend } from '../system/kernel';
 import { unpackAddress } from '../sockets/address';
@@ -13,21 +13,26 @@ import { getOption, integerOption, setOption } from './socket-options';
 import type { Simulation } from './simulation';
 import { Stream } from './stream';
 
-/** The first number that is not standard input, output or error. */
+/** The first descriptor after standard input, output and error. */
 const FIRST_FD = 3;
-/** What one read brings at most. */
+/** How many bytes one read returns at most. */
 const MOST_READ_BYTES = 32 * 1024;
-/** net.ipv4.tcp_syn_retries. */
+/** How often a connection attempt is repeated: net.ipv4.tcp_syn_retries (tcp(7)). */
 const CONNECT_RETRIES = 6;
+/** The addresses of `localhost`. */
 const LOOPBACK = ['::1', '127.0.0.1'] as const;
 
+/** The kernel of a simulated map. */
 export class SimKernel implements Kernel {
   readonly #simulation: Simulation;
   readonly #network: Network;
+  /** The open file description of each descriptor. */
   readonly #table: (Description | undefined)[] = [];
+  /** The results of look-ups that were not fetched yet. */
   readonly #resolved = new Map<number, LookupResult>();
   #lastLookup = 0;
-  #accepted: SocketAddress = { path: '' };
+  /** The peer of the connection that was accepted last. */
+  #acceptedAddress: SocketAddress = { path: '' };
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -47,7 +52,7 @@ export class SimKernel implements Kernel {
     if (!isKnown) return -Errno.EAFNOSUPPORT;
     if (type !== constants.SOCK_STREAM) return -Errno.EPROTONOSUPPORT;
     const fd = this.#open(new Stream(this.#simulation, family));
-    this.#simulation.tell('socket', [family], fd);
+    this.#simulation.traceCall('socket', [family], fd);
     return fd;
   }
 
@@ -56,9 +61,9 @@ export class SimKernel implements Kernel {
     if (type !== constants.SOCK_STREAM) return -Errno.EPROTONOSUPPORT;
     const ends = [0, 1].map(() => new Stream(this.#simulation, family)) as [Stream, Stream];
     for (const end of ends) end.local = end.remote = { path: '' };
-    ends[0].join(ends[1]);
+    ends[0].connectTo(ends[1]);
     pair.set(ends.map((end) => this.#open(end)));
-    this.#simulation.tell('socketpair', [...pair], 0);
+    this.#simulation.traceCall('socketpair', [...pair], 0);
     return 0;
   }
 
@@ -69,7 +74,7 @@ export class SimKernel implements Kernel {
   close(fd: number): number {
     const description = this.#table[fd];
     if (description === undefined) return -Errno.EBADF;
-    this.#simulation.tell('close', [fd], 0);
+    this.#simulation.traceCall('close', [fd], 0);
     this.#table[fd] = undefined;
     description.close();
     if (description instanceof Stream) this.#network.release(description);
@@ -87,8 +92,8 @@ export class SimKernel implements Kernel {
   connect(fd: number, packed: Uint8Array): number {
     const address = unpackAddress(Buffer.from(packed));
     return this.#call('connect', fd, address, (stream) => {
-      const asked = integerOption(stream, constants.IPPROTO_TCP, constants.TCP_SYNCNT);
-      return this.#network.connect(stream, address, asked || CONNECT_RETRIES);
+      const retries = integerOption(stream, constants.IPPROTO_TCP, constants.TCP_SYNCNT);
+      return this.#network.connect(stream, address, retries || CONNECT_RETRIES);
     });
   }
 
@@ -100,13 +105,13 @@ export class SimKernel implements Kernel {
     return this.#call('accept', fd, undefined, (stream) => {
       const accepted = stream.accept();
       if (typeof accepted === 'number') return accepted;
-      this.#accepted = accepted.remote ?? { path: '' };
+      this.#acceptedAddress = accepted.remote ?? { path: '' };
       return this.#open(accepted);
     });
   }
 
   acceptedAddress(): SocketAddress {
-    return this.#accepted;
+    return this.#acceptedAddress;
   }
 
   shutdown(fd: number, how: number): number {
@@ -170,18 +175,18 @@ export class SimKernel implements Kernel {
   }
 
   packInet(host: string, port: number, isName: boolean): Buffer | undefined {
-    // RFC 6761, 6.3: names under localhost are this machine; there are no others here.
-    const isHere = isName && /(^|\.)localhost\.?$/i.test(host);
-    return binding.packInet(isHere ? LOOPBACK[1] : host, port, false);
+    // RFC 6761, 6.3: names under localhost are this machine. No other names exist here.
+    const isLocal = isName && /(^|\.)localhost\.?$/i.test(host);
+    return binding.packInet(isLocal ? LOOPBACK[1] : host, port, false);
   }
 
   resolve(host: string, wakeupFd: number): number {
     const lookup = ++this.#lastLookup;
     const { nowMs } = this.#simulation;
-    this.#simulation.at(nowMs + this.#simulation.delayMs(), () => {
-      const isHere = this.packInet(host, 0, true) !== undefined;
+    this.#simulation.schedule(nowMs + this.#simulation.delayMs(), () => {
+      const isKnown = this.packInet(host, 0, true) !== undefined;
       const addresses = LOOPBACK.map((each) => binding.packInet(each, 0, false));
-      const found = isHere ? addresses.filter((each) => each !== undefined) : 'ENOTFOUND';
+      const found = isKnown ? addresses.filter((each) => each !== undefined) : 'ENOTFOUND';
       this.#resolved.set(lookup, found);
       const wakeup = this.#table[wakeupFd];
       if (wakeup instanceof Wakeup) wakeup.isWritten = true;
@@ -195,7 +200,7 @@ export class SimKernel implements Kernel {
     return result;
   }
 
-  /** What is under way comes to pass all the same, and ends with the simulation. */
+  /** A look-up that is under way still completes; its result is kept until the simulation ends. */
   dropLookup(lookup: number): void {
     this.#resolved.delete(lookup);
   }
@@ -204,7 +209,7 @@ export class SimKernel implements Kernel {
     return this.#open(new Wakeup());
   }
 
-  /** For wakers, with which other threads reach a map: there are none in a simulation. */
+  /** For wakers, which other threads use: a simulated map has one thread. */
   duplicate(): number {
     return -Errno.ENOSYS;
   }
@@ -222,7 +227,7 @@ export class SimKernel implements Kernel {
     return this.drainWakeup(fd);
   }
 
-  /** Gives out the lowest number that is free. */
+  /** Returns the lowest free descriptor, for `description`. */
   #open(description: Description): number {
     let fd = FIRST_FD;
     while (this.#table[fd] !== undefined) fd++;
@@ -230,11 +235,11 @@ export class SimKernel implements Kernel {
     return fd;
   }
 
-  /** A call for a socket, and a line of the trace; `about` is its argument. */
+  /** Makes a call on a socket, and traces it. `argument` is the one that the trace shows. */
   #call<T>(
     name: string,
     fd: number,
-    about: number | SocketAddress | undefined,
+    argument: number | SocketAddress | undefined,
     call: (stream: Stream) => T | number,
   ): T | number {
     const description = this.#table[fd];
@@ -244,12 +249,12 @@ export class SimKernel implements Kernel {
         : description instanceof Stream
           ? call(description)
           : -Errno.ENOTSOCK;
-    this.#simulation.tell(name, [fd, about], result);
+    this.#simulation.traceCall(name, [fd, argument], result);
     return result;
   }
 }
 
-/** What getsockname(2) tells of a socket that has no address yet. */
+/** What getsockname(2) returns for a socket that is not bound. */
 function unnamed({ family, isUnix }: Stream): SocketAddress {
   if (isUnix) return { path: '' };
   return family === constants.AF_INET

@@ -11,40 +11,50 @@ import { SIMULATION_IDLE } from './sim-backend';
 import { SimKernel } from './sim-kernel';
 import { Simulation } from './simulation';
 
-/** Seeds are whole numbers below this. */
+/** Seeds are integers below this. */
 export const SEEDS = 2 ** 32;
 
-/** More turns than any scenario takes that comes to an end. */
+/** After so many iterations `runUntilIdle` takes it that the scenario never ends. */
 const MOST_TURNS = 100_000;
 
-/** How a simulated map is made. */
+/** The options of a `SimSocketMap`. */
 export interface SimSocketMapOptions extends SocketMapOptions {
-  /** Decides all that chance decides: a whole number below 2³². Chosen at random where left out. */
+  /** Determines every random decision: an integer from 0 to 2³² - 1. Random if omitted. */
   readonly seed?: number;
-  /** What the simulated kernel and network do to the program; nothing where left out. */
+  /** How often each fault of the kernel and the network happens; a fault left out never does. */
   readonly faults?: Partial<Faults>;
-  /** Is told of each call of the simulated kernel, in a line as strace(1) would print it. */
+  /**
+   * Called with a line for each call of the simulated kernel, in the form of strace(1):
+   * `0.000000 socket(2) = 3`.
+   */
   readonly trace?: (call: string) => void;
 }
 
 /**
- * A map over a simulated kernel, with sockets and a clock of its own: nothing in it touches the
- * system, and no wait takes real time. Its sockets are those that its handlers make, and what
- * `createSocket` and `socketpair` return; they know nothing of another map's. With the same seed,
- * the same program is told the same, call for call.
+ * A map over a simulated kernel, with its own sockets, network and clock. It makes no system call
+ * and no wait takes real time: a wait advances the clock to the next event. With the same seed, the
+ * same program gets the same callbacks and the same results, call for call.
  *
- * Streams of `AF_INET`, `AF_INET6` and `AF_UNIX` are simulated. `localhost` is the one name that is
- * known, and `createWaker` throws `ENOSYS`: no other thread can reach in.
+ * Its sockets are those that its handlers make, and those of `createSocket` and `socketpair`. They
+ * cannot connect to another map. Stream sockets of `AF_INET`, `AF_INET6` and `AF_UNIX` are
+ * simulated; `localhost` is the only host name. `createWaker` throws a `SystemError` (`ENOSYS`).
+ * `poll`, and `runSync`, throw an `Error` with the code `ERR_SIMULATION_IDLE` if they would wait
+ * forever.
  */
 export class SimSocketMap extends BaseSocketMap {
-  /** The mechanism's name. */
+  /** The name of the mechanism. */
   static readonly backend = 'sim';
 
-  /** What repeats this map's every decision, handed to a new one. */
+  /** The seed. A new map with the same seed repeats every random decision. */
   readonly seed: number;
   readonly #simulation: Simulation;
   readonly #kernel: SimKernel;
 
+  /**
+   * Makes a map with a clock at 0 seconds and no sockets.
+   *
+   * @throws `TypeError` or `RangeError` for an unknown or invalid option.
+   */
   constructor(options: SimSocketMapOptions = {}) {
     const { seed = randomInt(SEEDS), faults, trace, ...rest } = options;
     checkInteger('seed', seed, 0, SEEDS - 1);
@@ -57,24 +67,32 @@ export class SimSocketMap extends BaseSocketMap {
     this.#kernel = kernel;
   }
 
-  /** The simulated time, in seconds since the map was made. `callAt` takes it for the wall clock's. */
+  /** The simulated time, in seconds since the map was made. `callAt` uses it as the wall clock. */
   get now(): number {
     return this.#simulation.nowMs / 1000;
   }
 
-  /** A simulated socket, as `Socket.create` makes a real one. */
+  /**
+   * Makes a simulated stream socket, as `Socket.create` makes a real one.
+   *
+   * @param family - `AF_INET`, `AF_INET6` or `AF_UNIX` of `constants`.
+   * @throws `SystemError`: `EAFNOSUPPORT` for any other family.
+   */
   createSocket(family: number = constants.AF_INET): Socket {
     return Socket.createOn(this.#kernel, family);
   }
 
-  /** Two connected sockets (`AF_UNIX`), as `socketpair()` makes real ones. */
+  /** Makes two connected `AF_UNIX` sockets, as `socketpair()` makes real ones. */
   socketpair(): [Socket, Socket] {
     return Socket.pairOn(this.#kernel);
   }
 
   /**
-   * Polls until nothing is ready, nothing is under way and no timer is set, or the map is closed.
-   * Throws where that is not so after a hundred thousand turns.
+   * Polls until no descriptor is ready, nothing is in flight and no timer is set, or the map is
+   * closed.
+   *
+   * @throws `Error` if that takes more than 100,000 iterations, and what an iteration throws: what
+   * comes out of `handleError`, of timers and of synchronized calls.
    */
   runUntilIdle(): void {
     try {
@@ -84,7 +102,10 @@ export class SimSocketMap extends BaseSocketMap {
       throw error;
     }
     if (!this.closed) {
-      throw new Error(`runUntilIdle: not idle after ${MOST_TURNS} turns (seed ${this.seed})`);
+      throw new Error(
+        `runUntilIdle: not idle after ${MOST_TURNS} turns (seed ${this.seed}); end what repeats ` +
+          'without end, or close the map',
+      );
     }
   }
 

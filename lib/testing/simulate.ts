@@ -5,18 +5,21 @@ import { checkInteger } from '../system/arguments';
 import { harmlessFaults } from './faults';
 import { SEEDS, SimSocketMap, type SimSocketMapOptions } from './sim-socket-map';
 
-/** How `simulate` runs a scenario. */
+/** The options of `simulate`. */
 export interface SimulateOptions extends SimSocketMapOptions {
-  /** How many seeds it tries, `seed` and those after it: 100 unless told otherwise. */
+  /** How many seeds are run: `seed` and the integers after it. 1 or more; 100 if omitted. */
   readonly runs?: number;
 }
 
 /**
- * Runs `scenario` on one simulated map after another, each with a seed of its own, under
- * `harmlessFaults` unless told otherwise; closes each when its scenario has returned or its promise
- * is settled. What a scenario throws is thrown on as the `cause` of an error that names the seed.
+ * Runs a scenario many times, each time on a new simulated map with another seed. The first failure
+ * ends it. If the environment variable `ASYNCHIA_SEED` is set, only that seed is run.
  *
- * With the environment variable `ASYNCHIA_SEED` that seed alone is run.
+ * @param scenario - Called with each map. The map is closed when it has returned, or its promise is
+ * settled.
+ * @param options - The options of the maps; `faults` is `harmlessFaults` if omitted.
+ * @returns A promise that is fulfilled when all runs have passed. It rejects with an `Error` that
+ * names the seed, with what the scenario threw as its `cause`.
  */
 export async function simulate(
   scenario: (map: SimSocketMap) => unknown,
@@ -42,22 +45,23 @@ export async function simulate(
   }
 }
 
-/** What the scenario threw is the failure, and not what comes of it. */
+/** Closes the map of a scenario that failed: the failure is the scenario's own error alone. */
 function closeQuietly(map: SimSocketMap): void {
   try {
     map.close();
   } catch {
-    // Told by the scenario's own error, or after it.
+    // A consequence of the scenario's error.
   }
 }
 
+/** The seeds to run: `ASYNCHIA_SEED` alone if it is set. */
 function seedsOf(first: number, runs: number): number[] {
-  const asked = process.env['ASYNCHIA_SEED'];
-  if (asked === undefined || asked === '') {
+  const wanted = process.env['ASYNCHIA_SEED'];
+  if (wanted === undefined || wanted === '') {
     return Array.from({ length: runs }, (_, run) => (first + run) % SEEDS);
   }
-  checkInteger('ASYNCHIA_SEED', Number(asked), 0, SEEDS - 1);
-  return [Number(asked)];
+  checkInteger('ASYNCHIA_SEED', Number(wanted), 0, SEEDS - 1);
+  return [Number(wanted)];
 }
 
 function textOf(error: unknown): string {

@@ -1,4 +1,4 @@
-/** A simulated world: its time, its chance, and what is under way in it. */
+/** The clock, the random numbers and the scheduled events of one simulated kernel and network. */
 import { getSystemErrorMap } from 'node:util';
 
 import { TimerQueue } from '../loop/timers';
@@ -6,18 +6,21 @@ import { TimerQueue } from '../loop/timers';
 import type { Faults } from './faults';
 import { Random } from './random';
 
+/** The longest delay of the `delays` fault. */
 const LONGEST_DELAY_MS = 100;
 
 /**
- * How long a look at readiness takes: time passes in a busy world too. A power of two, so that any
- * number of them adds up exactly.
+ * How much time each wait takes, so that time passes also while something is always ready. A power
+ * of two, so that sums of it are exact.
  */
-const LOOK_MS = 2 ** -7;
+const WAIT_COST_MS = 2 ** -7;
 
 export class Simulation {
+  /** The simulated clock. */
   nowMs = 0;
   readonly random: Random;
-  readonly #underWay = new TimerQueue();
+  /** Events that are scheduled: arriving bytes, connection attempts, look-ups. */
+  readonly #scheduled = new TimerQueue();
 
   constructor(
     readonly seed: number,
@@ -27,62 +30,67 @@ export class Simulation {
     this.random = new Random(seed);
   }
 
-  /** Adds a line to the trace: a call, with its arguments, and what it returned. */
-  tell(call: string, args: readonly unknown[], result: unknown): void {
+  /** Writes a line of the trace: a call, its arguments and its result. */
+  traceCall(call: string, args: readonly unknown[], result: unknown): void {
     if (this.trace === undefined) return;
-    const given = args.filter((arg) => arg !== undefined).map(shown);
-    this.trace(`${(this.nowMs / 1000).toFixed(6)} ${call}(${given.join(', ')}) = ${shown(result)}`);
+    const texts = args.filter((arg) => arg !== undefined).map(textOf);
+    this.trace(
+      `${(this.nowMs / 1000).toFixed(6)} ${call}(${texts.join(', ')}) = ${textOf(result)}`,
+    );
   }
 
-  /** When the next of what is under way arrives; infinite where nothing is. */
+  /** When the next scheduled event happens; `Infinity` if there is none. */
   get nextAtMs(): number {
-    return this.#underWay.nextAtMs;
+    return this.#scheduled.nextAtMs;
   }
 
-  at(atMs: number, arrive: () => void): void {
-    this.#underWay.add(atMs, arrive);
+  /** Calls `happen` at that time. */
+  schedule(atMs: number, happen: () => void): void {
+    this.#scheduled.add(atMs, happen);
   }
 
-  /** How late something comes. */
+  /** A random delay; 0 unless the `delays` fault occurs. */
   delayMs(): number {
     return this.random.chance(this.faults.delays) ? this.random.integer(1, LONGEST_DELAY_MS) : 0;
   }
 
-  /** Lets the time of one look pass. */
-  look(): void {
-    this.advanceTo(this.nowMs + LOOK_MS);
+  /** Advances the clock by the time that one wait takes. */
+  passWaitCost(): void {
+    this.advanceTo(this.nowMs + WAIT_COST_MS);
   }
 
-  /** Lets time pass, and what is due meanwhile arrive. */
+  /** Advances the clock, and calls the events that are due on the way. */
   advanceTo(atMs: number): void {
     for (;;) {
-      const nextAtMs = Math.min(this.#underWay.nextAtMs, atMs);
+      const nextAtMs = Math.min(this.#scheduled.nextAtMs, atMs);
       this.nowMs = Math.max(this.nowMs, nextAtMs);
-      if (this.#underWay.nextAtMs > this.nowMs) return;
-      this.#underWay.runDue(this.nowMs, this.#underWay.nextSequence, (arrive) => {
-        arrive();
+      if (this.#scheduled.nextAtMs > this.nowMs) return;
+      this.#scheduled.runDue(this.nowMs, this.#scheduled.nextSequence, (happen) => {
+        happen();
       });
     }
   }
 }
 
-/** A fault that never strikes twice in a row, so that whoever tries again gets on. */
-export class Hiccup {
-  #hasStruck = false;
+/** A fault that never occurs twice in a row, so that a second try succeeds. */
+export class SingleFault {
+  #hasOccurred = false;
 
   constructor(
     readonly simulation: Simulation,
     readonly fault: keyof Faults,
   ) {}
 
-  strikes(): boolean {
+  /** Decides whether it occurs this time. */
+  occurs(): boolean {
     const { faults, random } = this.simulation;
-    this.#hasStruck = !this.#hasStruck && random.chance(faults[this.fault]);
-    return this.#hasStruck;
+    this.#hasOccurred = !this.#hasOccurred && random.chance(faults[this.fault]);
+    return this.#hasOccurred;
   }
 }
 
-function shown(value: unknown): string {
+/** A value in the trace: an error by its name, anything else as JSON. */
+function textOf(value: unknown): string {
   const isFailure = typeof value === 'number' && value < 0;
   const name = isFailure ? getSystemErrorMap().get(value)?.[0] : undefined;
   return name ?? (typeof value === 'string' ? value : JSON.stringify(value));

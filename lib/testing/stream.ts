@@ -1,7 +1,7 @@
 /**
- * A stream socket as Linux has them: what it answers in each of its states, and what its peer hears
- * of it. The order of the checks, and the bits of poll(2), are those of tcp_poll, tcp_recvmsg and
- * tcp_sendmsg, and of their unix_ namesakes.
+ * A simulated stream socket: the result of each call in each state, and what its peer notices. The
+ * order of the checks and the bits of poll(2) follow Linux: tcp_poll, tcp_recvmsg and tcp_sendmsg,
+ * and unix_poll, unix_stream_recvmsg and unix_stream_sendmsg.
  */
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP } from '../system/readiness';
 import type { SocketAddress } from '../system/address-types';
@@ -9,79 +9,87 @@ import { constants } from '../system/constants';
 
 import { Errno, type Description } from './description';
 import { ReceiveQueue } from './receive-queue';
-import { Hiccup, type Simulation } from './simulation';
+import { SingleFault, type Simulation } from './simulation';
 
 const { AF_UNIX, MSG_OOB, MSG_PEEK, SHUT_RD, SHUT_WR } = constants;
 
-/** What Linux grants a socket for its output unless it is asked otherwise (net.core.wmem_default). */
+/** The default size of the send buffer (net.core.wmem_default, socket(7)). */
 const SEND_BUFFER_BYTES = 212_992;
 
-/** `dead`: it was connected, or tried to be, and has failed. `closed`: nobody has it any more. */
-type Phase = 'fresh' | 'connecting' | 'connected' | 'dead' | 'listening' | 'closed';
+/**
+ * `failed`: the connection, or the attempt at one, has failed. `closed`: its descriptor is closed.
+ */
+type Phase = 'unconnected' | 'connecting' | 'connected' | 'failed' | 'listening' | 'closed';
 
+/** One end of a connection, or a listener. */
 export class Stream implements Description {
-  phase: Phase = 'fresh';
+  phase: Phase = 'unconnected';
+  /** Its address; undefined if it is not bound. */
   local: SocketAddress | undefined = undefined;
+  /** The address of its peer; undefined if it was never connected. */
   remote: SocketAddress | undefined = undefined;
-  /** Whoever was connected and not accepted yet. */
+  /** Connections that were not accepted yet. */
   readonly backlog: Stream[] = [];
+  /** The `backlog` of listen(2). */
   backlogLimit = 0;
-  /** Options that were set, as they were. */
+  /** The values of the options that were set. */
   readonly options = new Map<string, Uint8Array>();
+  /** SO_SNDBUF. */
   sendBufferBytes = SEND_BUFFER_BYTES;
   /** SO_OOBINLINE. */
   isUrgentInline = false;
-  /** SO_LINGER of 0 seconds: closing resets. */
+  /** SO_LINGER with 0 seconds: closing resets the connection. */
   resetsOnClose = false;
   readonly #simulation: Simulation;
-  readonly #readHiccup: Hiccup;
-  readonly #writeHiccup: Hiccup;
-  readonly #acceptHiccup: Hiccup;
+  readonly #readFault: SingleFault;
+  readonly #writeFault: SingleFault;
+  readonly #acceptFault: SingleFault;
   readonly #received = new ReceiveQueue();
   #peer: Stream | undefined = undefined;
+  /** SO_ERROR; 0 if there is none. */
   #error = 0;
   #isReadShut = false;
   #isWriteShut = false;
-  /** The peer has ended its side, as TCP's FIN says. */
-  #hasEnded = false;
-  /** How many bytes are on their way here. */
-  #underWay = 0;
-  /** What we send does not arrive before this. */
+  /** The peer has shut down its writing side: TCP's FIN has arrived. */
+  #hasPeerEnded = false;
+  /** How many bytes are on their way to this end. */
+  #bytesInFlight = 0;
+  /** When the last message to the peer arrives: no later one may arrive before it. */
   #lastArrivalMs = 0;
-  /** How much of what we sent has not arrived yet. */
-  #unarrived = 0;
-  /** Grows when what is under way is lost. */
-  #losses = 0;
+  /** How many messages to the peer have not arrived yet. */
+  #messagesInFlight = 0;
+  /** How often messages in flight were lost: those sent before the last loss never arrive. */
+  #lossCount = 0;
 
   constructor(
     simulation: Simulation,
     readonly family: number,
   ) {
     this.#simulation = simulation;
-    this.#readHiccup = new Hiccup(simulation, 'wouldBlock');
-    this.#writeHiccup = new Hiccup(simulation, 'wouldBlock');
-    this.#acceptHiccup = new Hiccup(simulation, 'outOfDescriptors');
+    this.#readFault = new SingleFault(simulation, 'wouldBlock');
+    this.#writeFault = new SingleFault(simulation, 'wouldBlock');
+    this.#acceptFault = new SingleFault(simulation, 'outOfDescriptors');
   }
 
   get isUnix(): boolean {
     return this.family === AF_UNIX;
   }
 
-  /** Connects two streams. */
-  join(peer: Stream): void {
+  /** Makes a connection of two streams. */
+  connectTo(peer: Stream): void {
     this.#peer = peer;
     peer.#peer = this;
     this.phase = 'connected';
     peer.phase = 'connected';
   }
 
-  /** The attempt to connect has failed. */
+  /** The connection attempt has failed. */
   fail(errno: number): void {
     this.#error = errno;
-    this.#die();
+    this.#markFailed();
   }
 
-  /** SO_ERROR: tells the error once. */
+  /** SO_ERROR: returns the error, and clears it. */
   takeError(): number {
     const error = this.#error;
     this.#error = 0;
@@ -95,7 +103,7 @@ export class Stream implements Description {
     if (this.#isReadShut) bits |= POLLIN | POLLRDHUP;
     if (this.#received.available(this.isUrgentInline) > 0) bits |= POLLIN;
     if (this.#received.urgent !== undefined) bits |= POLLPRI;
-    if ((this.#isReadShut && this.#isWriteShut) || this.phase === 'fresh') bits |= POLLHUP;
+    if ((this.#isReadShut && this.#isWriteShut) || this.phase === 'unconnected') bits |= POLLHUP;
     const unread = this.unacknowledged;
     const isWritable = this.isUnix
       ? 4 * unread <= this.sendBufferBytes
@@ -103,26 +111,28 @@ export class Stream implements Description {
     return isWritable ? bits | POLLOUT : bits;
   }
 
+  /** recv(2): how many bytes were read, 0 at the end of the stream, or a negative error number. */
   receive(into: Uint8Array, flags: number): number {
     if (flags & MSG_OOB) return this.#receiveUrgent(into, flags);
-    if (this.phase === 'fresh' || this.phase === 'listening') {
+    if (this.phase === 'unconnected' || this.phase === 'listening') {
       return this.isUnix ? -Errno.EINVAL : -Errno.ENOTCONN;
     }
     if (this.#received.length > 0) {
       const isPeek = (flags & MSG_PEEK) !== 0;
-      if (!isPeek && this.#readHiccup.strikes()) return -Errno.EAGAIN;
+      if (!isPeek && this.#readFault.occurs()) return -Errno.EAGAIN;
       const most = Math.min(into.length, this.#received.length);
       const wanted = isPeek ? most : this.#shortened(most, 'shortReads');
       const count = this.#received.read(into.subarray(0, wanted), this.isUrgentInline, isPeek);
       if (count > 0 || into.length === 0) return count;
     }
-    if (this.#hasEnded && !this.isUnix) return 0;
+    if (this.#hasPeerEnded && !this.isUnix) return 0;
     if (this.#error !== 0) return -this.takeError();
     return this.#isReadShut ? 0 : -Errno.EAGAIN;
   }
 
+  /** send(2): how many bytes were taken, or a negative error number. */
   send(bytes: Uint8Array, flags: number): number {
-    if (this.phase === 'fresh' || this.phase === 'listening') {
+    if (this.phase === 'unconnected' || this.phase === 'listening') {
       return this.isUnix ? -Errno.ENOTCONN : -Errno.EPIPE;
     }
     if (this.phase === 'connecting') return -Errno.EAGAIN;
@@ -130,9 +140,9 @@ export class Stream implements Description {
     if (this.isUnix && flags & MSG_OOB) return -Errno.EOPNOTSUPP;
     if (bytes.length === 0) return 0;
     const room = this.sendBufferBytes - this.unacknowledged;
-    if (room <= 0 || this.#writeHiccup.strikes()) return -Errno.EAGAIN;
+    if (room <= 0 || this.#writeFault.occurs()) return -Errno.EAGAIN;
     const count = this.#shortened(Math.min(room, bytes.length), 'shortWrites');
-    if (this.#simulation.random.chance(this.#simulation.faults.resets)) this.#break();
+    if (this.#simulation.random.chance(this.#simulation.faults.resets)) this.#breakConnection();
     else {
       this.#sendBytes(
         Uint8Array.from(bytes.subarray(0, count)),
@@ -142,19 +152,20 @@ export class Stream implements Description {
     return count;
   }
 
+  /** shutdown(2). */
   shutdown(how: number): number {
     if (!this.isUnix && this.phase !== 'connected' && this.phase !== 'connecting') {
       return -Errno.ENOTCONN;
     }
     if (this.phase === 'connecting') {
-      this.phase = 'fresh';
+      this.phase = 'unconnected';
       return 0;
     }
     const wasWriteShut = this.#isWriteShut;
     if (how !== SHUT_WR) this.#isReadShut = true;
     if (how !== SHUT_RD) this.#isWriteShut = true;
-    if (this.isUnix) this.#tell((peer) => peer.#hearShutdown(how));
-    else if (how !== SHUT_RD && !wasWriteShut) this.#tell((peer) => peer.#hearEnd());
+    if (this.isUnix) this.#sendToPeer((peer) => peer.#onShutdown(how));
+    else if (how !== SHUT_RD && !wasWriteShut) this.#sendToPeer((peer) => peer.#onEnd());
     return 0;
   }
 
@@ -163,32 +174,33 @@ export class Stream implements Description {
     const { phase } = this;
     this.phase = 'closed';
     this.#received.clear();
-    // Whoever waited to be accepted is turned away.
+    // Connections that were not accepted are reset.
     for (const waiting of this.backlog.splice(0)) {
       waiting.resetsOnClose = true;
       waiting.close();
     }
     if (phase !== 'connected') return;
     const isReset = hadUnread || this.resetsOnClose;
-    if (this.isUnix) this.#tell((peer) => peer.#hearClose(isReset));
-    else if (isReset) this.#tell((peer) => peer.#hearReset());
-    else if (!this.#isWriteShut) this.#tell((peer) => peer.#hearEnd());
+    if (this.isUnix) this.#sendToPeer((peer) => peer.#onClose(isReset));
+    else if (isReset) this.#sendToPeer((peer) => peer.#onReset());
+    else if (!this.#isWriteShut) this.#sendToPeer((peer) => peer.#onEnd());
   }
 
-  /** The connection that has waited longest, or a negative errno. */
+  /** accept(2): the oldest connection of the backlog, or a negative error number. */
   accept(): Stream | number {
     if (this.phase !== 'listening') return -Errno.EINVAL;
-    if (this.backlog.length === 0 || this.#readHiccup.strikes()) return -Errno.EAGAIN;
-    if (this.#acceptHiccup.strikes()) return -Errno.EMFILE;
+    if (this.backlog.length === 0 || this.#readFault.occurs()) return -Errno.EAGAIN;
+    if (this.#acceptFault.occurs()) return -Errno.EMFILE;
     return this.backlog.shift() ?? -Errno.EAGAIN;
   }
 
-  /** What we sent and the peer has not read. */
+  /** How many bytes were sent that the peer has not read. */
   get unacknowledged(): number {
     const peer = this.#peer;
-    return peer === undefined ? 0 : peer.#underWay + peer.#received.length;
+    return peer === undefined ? 0 : peer.#bytesInFlight + peer.#received.length;
   }
 
+  /** recv(2) with MSG_OOB. */
   #receiveUrgent(into: Uint8Array, flags: number): number {
     if (this.isUnix) return -Errno.EOPNOTSUPP;
     const { urgent } = this.#received;
@@ -198,85 +210,88 @@ export class Stream implements Description {
     return Math.min(1, into.length);
   }
 
+  /** `count`, or fewer if the fault occurs. */
   #shortened(count: number, fault: 'shortReads' | 'shortWrites'): number {
     const { random, faults } = this.#simulation;
     return count > 1 && random.chance(faults[fault]) ? random.integer(1, count - 1) : count;
   }
 
+  /** Sends bytes that the send buffer has room for. */
   #sendBytes(bytes: Uint8Array, isUrgent: boolean): void {
     const peer = this.#peer;
     if (peer === undefined) return;
-    peer.#underWay += bytes.length;
-    this.#tell(() => {
-      peer.#underWay -= bytes.length;
-      peer.#hearBytes(bytes, isUrgent);
+    peer.#bytesInFlight += bytes.length;
+    this.#sendToPeer(() => {
+      peer.#bytesInFlight -= bytes.length;
+      peer.#onBytes(bytes, isUrgent);
     });
   }
 
-  /** Has the peer hear of something, in its time, and behind all that it was told before. */
-  #tell(hear: (peer: Stream) => void): void {
+  /** Sends the peer a message, which arrives after a delay and after all earlier messages. */
+  #sendToPeer(deliver: (peer: Stream) => void): void {
     const peer = this.#peer;
     if (peer === undefined) return;
     const simulation = this.#simulation;
     const atMs = Math.max(this.#lastArrivalMs, simulation.nowMs + simulation.delayMs());
-    if (atMs <= simulation.nowMs && this.#unarrived === 0) {
-      hear(peer);
+    if (atMs <= simulation.nowMs && this.#messagesInFlight === 0) {
+      deliver(peer);
       return;
     }
     this.#lastArrivalMs = atMs;
-    this.#unarrived++;
-    const losses = this.#losses;
-    simulation.at(atMs, () => {
-      if (this.#losses !== losses) return;
-      this.#unarrived--;
-      hear(peer);
+    this.#messagesInFlight++;
+    const lossCount = this.#lossCount;
+    simulation.schedule(atMs, () => {
+      if (this.#lossCount !== lossCount) return;
+      this.#messagesInFlight--;
+      deliver(peer);
     });
   }
 
-  #hearBytes(bytes: Uint8Array, isUrgent: boolean): void {
+  #onBytes(bytes: Uint8Array, isUrgent: boolean): void {
     if (this.phase === 'connected') this.#received.push(bytes, isUrgent, this.isUrgentInline);
-    // Nobody is left to read it, and TCP says so.
-    else if (this.phase === 'closed' && !this.isUnix) this.#tell((peer) => peer.#hearReset());
+    // Bytes for a closed socket: TCP answers with a reset.
+    else if (this.phase === 'closed' && !this.isUnix) this.#sendToPeer((peer) => peer.#onReset());
   }
 
-  #hearEnd(): void {
-    this.#hasEnded = true;
+  #onEnd(): void {
+    this.#hasPeerEnded = true;
     this.#isReadShut = true;
   }
 
-  #hearReset(): void {
-    if (this.phase !== 'connected' || (this.#hasEnded && this.#isWriteShut)) return;
-    this.#error = this.#hasEnded ? Errno.EPIPE : Errno.ECONNRESET;
-    this.#die();
+  #onReset(): void {
+    if (this.phase !== 'connected' || (this.#hasPeerEnded && this.#isWriteShut)) return;
+    this.#error = this.#hasPeerEnded ? Errno.EPIPE : Errno.ECONNRESET;
+    this.#markFailed();
   }
 
-  /** unix(7): each side hears what the other has shut down. */
-  #hearShutdown(how: number): void {
+  /** A Unix socket notices both sides of its peer's shutdown. */
+  #onShutdown(how: number): void {
     if (how !== SHUT_WR) this.#isWriteShut = true;
     if (how !== SHUT_RD) this.#isReadShut = true;
   }
 
-  #hearClose(hadUnread: boolean): void {
+  #onClose(hadUnread: boolean): void {
     if (hadUnread) this.#error = Errno.ECONNRESET;
     this.#isReadShut = true;
     this.#isWriteShut = true;
   }
 
-  /** The network has lost the connection, and all that was under way on it. */
-  #break(): void {
+  /** Breaks the connection: both ends are reset, and all messages in flight are lost. */
+  #breakConnection(): void {
     const peer = this.#peer;
     for (const end of [this, peer]) {
       if (end === undefined) continue;
-      end.#losses++;
-      end.#unarrived = 0;
-      end.#underWay = 0;
-      if (end.isUnix) end.#hearClose(true);
-      else end.#hearReset();
+      end.#lossCount++;
+      end.#messagesInFlight = 0;
+      end.#bytesInFlight = 0;
+      if (end.isUnix) end.#onClose(true);
+      else end.#onReset();
     }
   }
 
-  #die(): void {
-    if (this.phase !== 'closed') this.phase = 'dead';
+  /** Nothing can be sent or received any more. */
+  #markFailed(): void {
+    if (this.phase !== 'closed') this.phase = 'failed';
     this.#isReadShut = true;
     this.#isWriteShut = true;
   }
