@@ -31,11 +31,11 @@ const KINDS = {
     runs: [
       ['dist/fuzz/threads.js'],
       [
-        'test/waker',
-        'test/worker-threads',
-        'test/several-maps',
+        'test/loop/waker',
+        'test/process/worker-threads',
+        'test/loop/several-maps',
         'test/conformance/connect',
-        'test/lookups',
+        'test/sockets/lookups',
       ],
     ],
     env: {
