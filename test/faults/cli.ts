@@ -1,4 +1,4 @@
-/** Storms of faults, as many as wanted: `npm run faults -- --rounds 100 --seed 7 --map epoll`. */
+/** Storms of faults, as many as wanted: `npm run check -- faults --rounds 100 --seed 7 --map epoll`. */
 import { rmSync } from 'node:fs';
 
 import { Presets, SingleBar } from 'cli-progress';
@@ -63,7 +63,7 @@ async function run({ rounds, seed, clients, map }: Given): Promise<void> {
   );
 }
 
-const program = new Command('npm run faults --')
+const program = new Command('npm run check -- faults')
   .description('Echo and line servers whose system calls fail, by a seed, on every map.')
   .addOption(new Option('--rounds <n>', 'how many storms').argParser(whole).default(30))
   .addOption(new Option('--seed <s>', 'the seed of the first').argParser(whole).default(1))

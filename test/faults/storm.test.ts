@@ -1,4 +1,4 @@
-/** Storms, a few of them. `npm run faults` has as many as wanted. */
+/** Storms, a few of them. `npm run check -- faults` has as many as wanted. */
 import { rmSync } from 'node:fs';
 
 import { backends } from '../support/examples';

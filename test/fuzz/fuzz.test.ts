@@ -1,4 +1,4 @@
-/** The fuzzer, for a few seconds. `npm run fuzz` runs it for minutes, under sanitizers. */
+/** The fuzzer, for a few seconds. `npm run check -- fuzz` runs it for minutes, under sanitizers. */
 import { Program } from '../support/processes';
 import { until } from '../support/turns';
 

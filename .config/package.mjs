@@ -1,14 +1,41 @@
-// Installs the packed tarball into an empty project, as a user would, and uses it from `import`,
-// `require` and TypeScript.
+// Packs the package, checks the tarball, installs it into an empty project, as a user would, and uses
+// it from `import`, `require` and TypeScript.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const tarball = path.resolve(process.argv[2]);
-const typescript = path.resolve('node_modules/typescript/bin/tsc');
-const nodeTypes = path.resolve('node_modules/@types/node/package.json');
-const project = mkdtempSync(path.join(os.tmpdir(), 'asynchia-package-'));
+const root = fileURLToPath(new URL('..', import.meta.url));
+const typescript = path.join(root, 'node_modules/typescript/bin/tsc');
+const nodeTypes = path.join(root, 'node_modules/@types/node/package.json');
+const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-package-'));
+const tarball = pack();
+execFileSync('npx', ['--no', 'publint', '--', '--strict', tarball], {
+  cwd: root,
+  stdio: 'inherit',
+});
+execFileSync(
+  'npx',
+  ['--no', 'attw', '--', '--profile', 'node16', '--format', 'table-flipped', '--no-color', tarball],
+  { cwd: root, stdio: 'inherit' },
+);
+
+const project = mkdtempSync(path.join(folder, 'project-'));
+
+/** Packs a copy of the sources: packing rebuilds dist/ and build/, which others may be using. */
+function pack() {
+  const copy = path.join(folder, 'copy');
+  const left = ['.git', 'build', 'dist', 'node_modules', 'prebuilds'];
+  cpSync(root, copy, {
+    recursive: true,
+    filter: (source) => !left.includes(path.relative(root, source)),
+  });
+  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
+  const options = ['--silent', '--pack-destination', folder];
+  const name = execFileSync('npm', ['pack', ...options], { cwd: copy, encoding: 'utf8' });
+  return path.join(folder, name.trim().split('\n').at(-1));
+}
 
 const write = (name, text) => writeFileSync(path.join(project, name), text);
 const run = (command, ...args) => {
@@ -91,5 +118,5 @@ console.log('The packed package works from import, require and TypeScript.');
 rmSync(path.join(project, 'node_modules/asynchia/prebuilds'), { recursive: true });
 run('sh', '-c', 'cd node_modules/asynchia && npx --yes node-gyp rebuild');
 tryPackage();
-rmSync(project, { recursive: true });
+rmSync(folder, { recursive: true });
 console.log('So it does with the addon built from its source.');
