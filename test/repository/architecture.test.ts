@@ -1,4 +1,4 @@
-/** Reads the sources: what they import, how long they are, and what they must not say. */
+/** Reads the sources: what they import, and what they must not say. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -75,7 +75,6 @@ const LAYERS: readonly { readonly layer: string; readonly files: readonly string
   { layer: 'entry points', files: ['select', 'index'] },
 ];
 
-const MOST_LINES = 350;
 const lib = path.join(root, 'lib');
 
 interface Source {
@@ -185,16 +184,6 @@ describe('the layers of lib/', () => {
 });
 
 describe('tidiness of the sources', () => {
-  test.each(['lib', 'native'])(`no file of %s/ is over ${MOST_LINES} lines`, (folder) => {
-    const long = filesBelow(path.join(root, folder), /\.(ts|cc|h)$/)
-      .map((file) => {
-        const lines = readFileSync(path.join(root, folder, file), 'utf8').split('\n').length - 1;
-        return { file: `${folder}/${file}`, lines };
-      })
-      .filter(({ lines }) => lines > MOST_LINES);
-    expect(long).toEqual([]);
-  });
-
   test('lib/ says neither any nor ts-ignore', () => {
     const found: string[] = [];
     for (const { name, text } of sources) {
