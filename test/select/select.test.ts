@@ -1,13 +1,15 @@
-/** asynchia/select: select(2) by itself, on whatever has a descriptor. */
+/** The entry point asynchia/select: select(), how long waits last, inherited descriptors. */
 import { execFileSync } from 'node:child_process';
-import { readSync, writeSync } from 'node:fs';
+import { mkdtempSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 
 import { constants, Socket, socketpair } from '../../lib';
 import { EpollSocketMap } from '../../lib/maps';
 import * as ours from '../../lib/select';
 import { Epoll, Poll, POLLIN, POLLOUT, select } from '../../lib/select';
-import { NOT_OPEN, Workshop } from '../support/descriptors';
-import { isInstalled } from '../support/processes';
+import { NOT_OPEN, runWithDescriptor, Workshop } from '../support/descriptors';
+import { isInstalled, runScript } from '../support/processes';
 
 let shop: Workshop;
 beforeEach(() => {
@@ -192,4 +194,158 @@ testWithPython("the constants are those of Python's select module", () => {
     typeof value === 'number' ? [[name, value >>> 0]] : [],
   );
   expect(Object.fromEntries(same)).toEqual(theirs);
+});
+
+/** How long `wait` took, in seconds. */
+function lasts(wait: () => unknown): number {
+  const start = process.hrtime.bigint();
+  wait();
+  return Number(process.hrtime.bigint() - start) / 1e9;
+}
+
+const [near, far] = socketpair();
+const poll = new Poll();
+const epoll = new Epoll();
+poll.register(near, POLLIN);
+epoll.register(near, POLLIN);
+afterAll(() => {
+  for (const each of [poll, epoll, near, far]) each.close();
+});
+
+const waits: [string, (seconds: number) => unknown[]][] = [
+  ['select', (seconds) => select([near], [], [], seconds)[0]],
+  ['Poll', (seconds) => poll.poll(seconds)],
+  ['Epoll', (seconds) => epoll.poll(seconds)],
+];
+
+// Only lower bounds: a busy machine may take longer.
+describe.each(waits)('time-outs of %s', (name, wait) => {
+  test.each([0.0001, 0.00051, 0.0009, 0.0011, 0.00199, 0.0105, 0.0333])(
+    'rule 10: a wait of %d seconds is never short',
+    (seconds) => {
+      for (let i = 0; i < 5; i++) {
+        expect(lasts(() => expect(wait(seconds)).toEqual([]))).toBeGreaterThanOrEqual(seconds);
+      }
+    },
+  );
+
+  test.each([Infinity, Number.MAX_VALUE, 2 ** 53, 2 ** 31, 3e6])(
+    'a wait of %d seconds ends with what happens',
+    (seconds) => {
+      far.send(Buffer.from('x'));
+      expect(wait(seconds)).toHaveLength(1);
+      near.recvInto(Buffer.alloc(1));
+    },
+  );
+
+  test('a wait without a time ends with what happens', () => {
+    far.send(Buffer.from('x'));
+    const watcher = name === 'Poll' ? poll : epoll;
+    const ready = name === 'select' ? select([near], [], [])[0] : watcher.poll();
+    expect(ready).toHaveLength(1);
+    near.recvInto(Buffer.alloc(1));
+  });
+});
+
+/** Waits in a process that signals rain on, and prints for how many seconds. */
+function waitUnderSignals(wait: string): string {
+  return `
+const { select, Poll, Epoll } = require('asynchia/select');
+const { spawn } = require('node:child_process');
+let caught = 0;
+process.on('SIGUSR2', () => caught++);
+spawn('sh', ['-c', 'for i in 1 2 3 4 5 6 7 8; do sleep 0.02; kill -USR2 ' + process.pid + '; done']);
+const start = process.hrtime.bigint();
+const ready = ${wait};
+const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+const said = setInterval(() => {
+  if (caught === 0) return;
+  clearInterval(said);
+  console.log(JSON.stringify({ ready: ready.flat(), seconds }));
+}, 5);`;
+}
+
+test.each(['select([], [], [], 0.25)', 'new Poll().poll(0.25)', 'new Epoll().poll(0.25)'])(
+  'rule 10: signals do not shorten %s',
+  async (wait) => {
+    const program = runScript(waitUnderSignals(wait));
+    expect(await program.ends()).toBe(0);
+    const { ready, seconds } = JSON.parse(program.stdout) as { ready: unknown[]; seconds: number };
+    expect(ready).toEqual([]);
+    expect(seconds).toBeGreaterThanOrEqual(0.25);
+  },
+);
+
+/** Says when `fd` is quiet, then what each of the three sees once it is ready. */
+const WATCH = `
+const all = { select: () => select([fd], [], [], 0)[0] };
+for (const Kind of [Poll, Epoll]) {
+  const watcher = new Kind();
+  watcher.register(fd, bits.POLLIN);
+  all[Kind.name] = (seconds = 0) => watcher.poll(seconds).map(([number]) => number);
+}
+const report = (when) => {
+  const seen = Object.entries(all).map(([name, look]) => name + ' ' + (look()[0] === fd));
+  console.log(when + ': ' + seen.join(', '));
+};`;
+
+describe('on a descriptor that was inherited', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  testWithPython('a timerfd becomes readable when its time comes', async () => {
+    const program = runWithDescriptor(
+      'timerfd',
+      folder,
+      `${WATCH} select([fd], [], [], 10); report('after');`,
+    );
+    expect(await program.ends()).toBe(0);
+    expect(program.stderr).toBe('');
+    expect(program.stdout).toBe('after: select true, Poll true, Epoll true\n');
+  });
+
+  testWithPython('an inotify descriptor becomes readable when a file is made', async () => {
+    const program = runWithDescriptor(
+      'inotify',
+      folder,
+      `${WATCH} report('before'); all.Epoll(10); report('after');`,
+    );
+    await program.says('before: select false, Poll false, Epoll false\n');
+    writeFileSync(path.join(folder, 'news'), '');
+    expect(await program.ends()).toBe(0);
+    expect(program.stdout).toContain('after: select true, Poll true, Epoll true\n');
+  });
+
+  testWithPython('an eventfd becomes readable when it is written', async () => {
+    const program = runWithDescriptor(
+      'eventfd',
+      folder,
+      `${WATCH} report('before'); require('fs').writeSync(fd, Buffer.alloc(8, 1)); report('after');`,
+    );
+    expect(await program.ends()).toBe(0);
+    expect(program.stdout).toBe(
+      'before: select false, Poll false, Epoll false\nafter: select true, Poll true, Epoll true\n',
+    );
+  });
+
+  testWithPython('a terminal becomes readable when a line is typed', async () => {
+    const program = runWithDescriptor(
+      'terminal',
+      folder,
+      `${WATCH}
+       const tty = require('tty').isatty(fd);
+       report('before'); require('fs').writeSync(fd - 1, 'typed\\n'); all.Poll(10);
+       report('after on a tty: ' + tty);`,
+    );
+    expect(await program.ends()).toBe(0);
+    expect(program.stdout).toBe(
+      'before: select false, Poll false, Epoll false\n' +
+        'after on a tty: true: select true, Poll true, Epoll true\n',
+    );
+  });
 });
