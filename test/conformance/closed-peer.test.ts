@@ -1,4 +1,4 @@
-/** Sending to a peer that is gone (rule 15). */
+/** Sending to a peer that has closed or reset the connection (rule 15). */
 import { IOHandler, type Socket, type SystemError } from '../../lib';
 import { POLLIN, POLLOUT } from '../../lib/select';
 import { Acting } from '../support/acting';
@@ -18,15 +18,15 @@ import { expectQuiet, turnUntil } from '../support/turns';
 
 const BROKEN = /^close E(PIPE|CONNRESET)$/;
 
-/** Both kinds of a peer that is gone so that sending fails. */
+/** The two ways in which a peer can close so that sending fails. */
 const gone = [
   ['a unix peer that closed', streams[0][1], (peer: Socket) => peer.close()],
   ['a TCP peer that reset', tcpPair, reset],
 ] as const;
 
-onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => {
+onEveryMap('a closed peer', (map, { testOnSystem, testWithoutFaults }) => {
   describe.each(gone)('%s', (_name, pair, leave) => {
-    test('rules 3, 15: sendAll ends in handleClose with the error, once, and never throws', () => {
+    test('rules 3, 15: a failed sendAll calls handleClose once with the error, and never throws', () => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
       leave(theirs);
@@ -40,7 +40,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
     });
 
-    test('rule 15: send returns 0, and handleClose is told the error', () => {
+    test('rule 15: send returns 0, and handleClose gets the error', () => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
       leave(theirs);
@@ -51,7 +51,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
     });
 
-    test('rules 4, 15: a paused handler that sends is told as well', () => {
+    test('rules 4, 15: a paused handler that sends gets handleClose, too', () => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
       handler.setReadable(false);
@@ -62,7 +62,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
     });
 
-    test('rule 15: output that waits when the peer goes ends in an error', () => {
+    test('rule 15: buffered output when the peer closes: handleClose gets an error', () => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
       handler.sendAll(Buffer.alloc(8 << 20));
@@ -77,10 +77,10 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.bufferedAmount).toBe(0);
     });
 
-    testWithoutFaults('rule 15: handleDrain is not told of output that was lost', () => {
+    testWithoutFaults('rule 15: handleDrain is not called for output that was lost', () => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
-      // Between the wait, which finds the socket writable again, and the write.
+      // Between the wait, which reports the socket as writable, and the write.
       handler.on.read = () => leave(theirs);
       handler.sendAll(Buffer.alloc(8 << 20));
       sendText(theirs, 'x');
@@ -91,7 +91,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events.at(-2)).toMatch(BROKEN);
     });
 
-    test('rule 15: sending from handleClose and handleCleanup does no harm', () => {
+    test('rule 15: sending in handleClose and handleCleanup has no effect', () => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
       handler.on.close = () => void handler.sendAll('farewell');
@@ -102,7 +102,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events.at(-1)).toBe('cleanup');
     });
 
-    test('rule 15: end() to a peer that is gone closes, without an exception', () => {
+    test('rule 15: end() with a closed peer closes the handler, without an exception', () => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
       leave(theirs);
@@ -113,7 +113,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
     });
   });
 
-  test('rule 15: a handleWrite of one’s own that sends to nobody gets no exception', () => {
+  test('rule 15: send in an overridden handleWrite does not throw when the peer has closed', () => {
     const told: string[] = [];
     class Insisting extends IOHandler {
       override handleWrite(): void {
@@ -134,7 +134,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
     expect(told).toEqual([expect.stringMatching(/^close (E|without)/)]);
   });
 
-  test('rule 15: sends on a closed handler say that it is closed', () => {
+  test('rule 15: sends on a closed handler throw an error that says so', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.close();
@@ -145,7 +145,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
   });
 
   test.each(gone)(
-    'rule 3: %s: a paused handler that waits for a drain is told that it cannot come',
+    'rule 3: %s: a paused handler that waits for handleDrain gets handleClose',
     (_name, pair, leave) => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
@@ -154,20 +154,20 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
         rest = handler.take(6);
       };
       expect(handler.sendAll(Buffer.alloc(16 << 20))).toBe(false);
-      // As whoever copies from one side to the other does, until handleDrain.
+      // As a program does that copies from one connection to another: paused until handleDrain.
       handler.setReadable(false);
       sendText(theirs, 'unread');
       leave(theirs);
       turnUntil(map(), () => handler.closed, 'the end');
       const told = handler.events.filter((event) => event !== 'write');
       expect(told).toEqual([expect.stringMatching(BROKEN), 'cleanup']);
-      // What came before can still be read.
+      // Bytes received before can still be read.
       expect(rest).toBe('unread');
     },
   );
 
   describe.each(gone)('%s, with bytes unread by a paused handler', (name, pair, leave) => {
-    /** As a copy does that is in the middle of writing: it reads no further until it can write. */
+    /** A handler that copies, blocked in a write: it does not read until it can write. */
     class Copying extends IOHandler {
       readonly events: string[] = [];
       override handleWrite(): void {
@@ -190,7 +190,7 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       return handler;
     }
 
-    // To close is no error, to reset is.
+    // A close is no error; a reset is one.
     const OWN_END = name.includes('reset') ? /^close ECONNRESET$/ : /^close $/;
 
     const untilTold = (handler: Copying, error: RegExp): void => {
@@ -198,14 +198,14 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       expect(handler.events).toEqual([expect.stringMatching(error), 'rest unread', 'cleanup']);
     };
 
-    testWithoutFaults('rule 3: one that waits for handleWrite is told that it cannot come', () => {
+    testWithoutFaults('rule 3: a handler that waits for handleWrite gets handleClose', () => {
       const handler = pausedBeforeTheEnd();
       handler.setWritable(true);
       untilTold(handler, OWN_END);
     });
 
     testWithoutFaults(
-      'rule 3: so is one that begins to wait for it when the peer is long gone',
+      'rule 3: a handler that starts to wait for handleWrite after the peer has closed gets handleClose',
       () => {
         const handler = pausedBeforeTheEnd();
         map().poll(0);
@@ -216,31 +216,37 @@ onEveryMap('a peer that is gone', (map, { testOnSystem, testWithoutFaults }) => 
       },
     );
 
-    testWithoutFaults('rule 3: and one whose own send has told it to wait', () => {
-      const handler = pausedBeforeTheEnd();
-      expect(handler.send('anybody?')).toBe(0);
-      expectQuiet(map());
-      expect(handler.events).toEqual([]);
-      handler.setWritable(true);
-      untilTold(handler, BROKEN);
-    });
+    testWithoutFaults(
+      'rule 3: a handler that waits for handleWrite after a failed send gets handleClose with the error',
+      () => {
+        const handler = pausedBeforeTheEnd();
+        expect(handler.send('anybody?')).toBe(0);
+        expectQuiet(map());
+        expect(handler.events).toEqual([]);
+        handler.setWritable(true);
+        untilTold(handler, BROKEN);
+      },
+    );
 
-    testWithoutFaults('rule 3: and one that was out of the map when it began to wait', () => {
-      const handler = pausedBeforeTheEnd();
-      map().poll(0);
-      map().delHandler(handler);
-      handler.setWritable(true);
-      expectQuiet(map());
-      expect(handler.events).toEqual([]);
-      map().addHandler(handler);
-      untilTold(handler, OWN_END);
-    });
+    testWithoutFaults(
+      'rule 3: a handler that was deregistered when it started to wait gets handleClose',
+      () => {
+        const handler = pausedBeforeTheEnd();
+        map().poll(0);
+        map().delHandler(handler);
+        handler.setWritable(true);
+        expectQuiet(map());
+        expect(handler.events).toEqual([]);
+        map().addHandler(handler);
+        untilTold(handler, OWN_END);
+      },
+    );
   });
 
-  // Left out, aloud, where it is not installed; in CI that is an error.
+  // Skipped with a message where it is not installed; in CI that is an error.
   const testWithPython = isInstalled('python3') ? testOnSystem : test.skip;
 
-  testWithPython('rules 2, 15: a python client that resets under big output', async () => {
+  testWithPython('rules 2, 15: a Python client that resets during large output', async () => {
     const listener = tcpListener();
     const bound = listener.getsockname();
     const acceptor = new Recorder(map(), listener);
@@ -265,7 +271,7 @@ s.close()
 `,
       String('port' in bound ? bound.port : 0),
     ]);
-    // Until the handler's end closes the map. (Python alone takes seconds to start on a busy machine.)
+    // Until the end of the handler closes the map. (Python takes seconds to start on a busy machine.)
     await map().run();
     expect(await client.ends()).toBe(0);
     const told = handler!.events.filter((event) => event !== 'write');

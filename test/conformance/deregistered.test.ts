@@ -1,4 +1,4 @@
-/** A handler that is out of the map is told of nothing, and of what it missed when it is back. */
+/** A deregistered handler gets no callbacks; pending ones are delivered after registration. */
 import { constants } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
@@ -6,9 +6,9 @@ import { onEveryMap } from '../support/maps';
 import { receiveText, sendText, socketpair, untilReady } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
-onEveryMap('out of the map', (map, { testWithoutFaults }) => {
+onEveryMap('a deregistered handler', (map, { testWithoutFaults }) => {
   testWithoutFaults(
-    'rule 6: handleDrain is told when it is back, and its output is sent at once',
+    'rule 6: its output is sent at once, and handleDrain is called after it is registered again',
     () => {
       const [ours, theirs] = socketpair();
       const handler = new Acting(map(), ours);
@@ -29,25 +29,28 @@ onEveryMap('out of the map', (map, { testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 6: ending while out of the map is finished when it is back', () => {
-    const [ours, theirs] = socketpair();
-    const handler = new Acting(map(), ours);
-    handler.on.read = () => {
-      handler.end('reply');
-      map().delHandler(handler);
-    };
-    sendText(theirs, 'go');
-    map().poll(1);
-    expectQuiet(map());
-    expect(receiveText(theirs)).toBe('reply');
-    theirs.close();
-    map().addHandler(handler);
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['read go', 'cleanup']);
-  });
+  testWithoutFaults(
+    'rule 6: an end() while deregistered completes after it is registered again',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.on.read = () => {
+        handler.end('reply');
+        map().delHandler(handler);
+      };
+      sendText(theirs, 'go');
+      map().poll(1);
+      expectQuiet(map());
+      expect(receiveText(theirs)).toBe('reply');
+      theirs.close();
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read go', 'cleanup']);
+    },
+  );
 
   testWithoutFaults(
-    'rule 6: neither the end nor the cleanup is told to it, when all is sent',
+    'rule 6: neither handleClose nor handleCleanup is called when its output is sent',
     () => {
       const [ours, theirs] = socketpair();
       const handler = new Acting(map(), ours);
@@ -73,27 +76,30 @@ onEveryMap('out of the map', (map, { testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 6: a drain that it missed is told before the end that it missed', () => {
-    const [ours, theirs] = socketpair();
-    const handler = new Acting(map(), ours);
-    handler.highWaterMark = 1;
-    handler.on.read = () => void handler.sendAll(Buffer.alloc(3_000_000));
-    handler.on.drain = () => {
-      if (handler.count('drain') > 1) return;
-      handler.sendAll('more');
-      map().delHandler(handler);
-    };
-    sendText(theirs, 'go');
-    theirs.shutdown(constants.SHUT_WR);
-    const drained = (): boolean => {
-      receiveText(theirs);
-      return handler.count('drain') > 0;
-    };
-    turnUntil(map(), drained, 'the drain');
-    expectQuiet(map());
-    map().addHandler(handler);
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events.slice(-4)).toEqual(['drain', 'drain', 'close', 'cleanup']);
-    theirs.close();
-  });
+  testWithoutFaults(
+    'rule 6: after registration a pending handleDrain comes before a pending handleClose',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.highWaterMark = 1;
+      handler.on.read = () => void handler.sendAll(Buffer.alloc(3_000_000));
+      handler.on.drain = () => {
+        if (handler.count('drain') > 1) return;
+        handler.sendAll('more');
+        map().delHandler(handler);
+      };
+      sendText(theirs, 'go');
+      theirs.shutdown(constants.SHUT_WR);
+      const drained = (): boolean => {
+        receiveText(theirs);
+        return handler.count('drain') > 0;
+      };
+      turnUntil(map(), drained, 'the drain');
+      expectQuiet(map());
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events.slice(-4)).toEqual(['drain', 'drain', 'close', 'cleanup']);
+      theirs.close();
+    },
+  );
 });

@@ -19,7 +19,7 @@ import {
 } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
-/** Takes every free descriptor below `fd`, so that `fd` is the next that the kernel hands out. */
+/** Occupies every free descriptor below `fd`, so that `fd` is the next one (open(2)). */
 function occupyBelow(fd: number): void {
   for (;;) {
     const taken = createSocket();
@@ -39,7 +39,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   /**
-   * Two handlers are ready at once. Whichever comes first closes the other and has `successor` use
+   * Two handlers are ready at once. The first to be called closes the other and lets `successor` use
    * its number; returns that successor, after the batch.
    */
   function replaced(successor: () => Recorder, pair: () => [Socket, Socket] = socketpair) {
@@ -71,7 +71,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   }
 
   testWithoutFaults.each(streams)(
-    'rule 6: a new socket on a closed number has no old event (%s)',
+    'rule 6: a new socket on a reused descriptor gets no stale event (%s)',
     (_n, pair) => {
       let peer: Socket | undefined;
       const handler = replaced(() => {
@@ -89,7 +89,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 6: a socket accepted on a closed number has no old event', () => {
+  testWithoutFaults('rule 6: a socket accepted on a reused descriptor gets no stale event', () => {
     const listener = tcpListener();
     const client = createSocket();
     client.connect(listener.getsockname());
@@ -104,9 +104,9 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 6: a connection under way on a closed number is not taken for standing',
+    'rule 6: a pending connection on a reused descriptor is not taken for established',
     () => {
-      // One that waits fills a backlog of 0; the kernel then leaves what else comes unanswered.
+      // One waiting connection fills a backlog of 0; the kernel leaves further attempts unanswered.
       const listener = tcpListener(0);
       const waiting = createSocket();
       waiting.connect(listener.getsockname());
@@ -125,7 +125,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('rule 6: a number that is used again between two waits has only its own events', () => {
+  test('rule 6: a descriptor reused between two waits gets only its own events', () => {
     const [ours, theirs] = socketpair();
     const first = new Recorder(map(), ours);
     map().poll(0);
@@ -148,7 +148,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testOnSystem(
-    'rules 5, 6: a closed descriptor that lives on in a child reports no more',
+    'rules 5, 6: a closed descriptor that a child process still has open reports no events',
     async () => {
       const [ours, theirs] = socketpair();
       const first = new Recorder(map(), ours);
@@ -163,7 +163,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
       sendText(theirs, 'for the child');
       const before = performance.now();
       expect(map().poll(0.05)).toBe(0);
-      // Rule 10: it has waited, so there was nothing that ended the wait.
+      // Rule 10: the wait was not cut short, so no event was reported.
       expect(performance.now() - before).toBeGreaterThanOrEqual(50);
       const [reused, peer] = socketpair();
       expect(reused.fileno()).toBe(fd);
@@ -178,7 +178,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
 });
 
 onEveryMap('a descriptor closed without its handler', (map) => {
-  test('rule 6: a socket that is closed directly leaves its number to the next handler', () => {
+  test('rule 6: after a direct close of the socket, the next handler can use its descriptor', () => {
     const [ours, theirs] = socketpair();
     const before = new Recorder(map(), ours);
     map().poll(0);
@@ -198,8 +198,8 @@ onEveryMap('a descriptor closed without its handler', (map) => {
   });
 });
 
-// Only epoll is told so: to poll and select a number is whatever has it.
-test('epoll: rule 6: a number that a stranger has by now is not closed with the handler', () => {
+// Only epoll can detect it: poll(2) and select(2) report on whatever has the number now.
+test('epoll: rule 6: a descriptor that now belongs to another file is not closed with the handler', () => {
   const map = new EpollSocketMap();
   const [ours, theirs] = socketpair();
   const handler = new Recorder(map, ours);
@@ -207,7 +207,7 @@ test('epoll: rule 6: a number that a stranger has by now is not closed with the 
   map.poll(0);
   const fd = handler.fileno();
   closeSync(fd);
-  // Lower numbers may be free as well, and are given out first.
+  // Lower numbers may be free as well; the kernel uses the lowest first.
   const strangers = [openSync('/dev/null', 'r')];
   while (!strangers.includes(fd)) strangers.push(openSync('/dev/null', 'r'));
   handler.setReadable(true);
@@ -220,7 +220,7 @@ test('epoll: rule 6: a number that a stranger has by now is not closed with the 
 });
 
 test.each(candidates.filter((each) => each.available).map((each) => [each.backend, each] as const))(
-  '%s: rule 6: an event is not told to the handler that another running map has put in its place',
+  '%s: rule 6: a handler created by another running map on a reused descriptor gets no stale event',
   async (_name, mapClass) => {
     const first = new mapClass();
     const second = new mapClass();
@@ -252,7 +252,7 @@ test.each(candidates.filter((each) => each.available).map((each) => [each.backen
       await new Promise((resolve) => setImmediate(resolve));
       expect(made.map((handler) => handler.events)).toEqual([[]]);
     } finally {
-      // A map that is left running keeps the process alive.
+      // A running map keeps the process alive.
       first.close();
       second.close();
       await Promise.all(running);
