@@ -289,7 +289,7 @@ onEverySystemMap('out of descriptors', (map) => {
   }
 
   test.each(['map.run();', 'map.runSync();'])(
-    'rule 13: the listener backs off, connections are served, and waiting clients are accepted in the end: %s',
+    'rule 13: the listener backs off, connections are served, clients are accepted later: %s',
     async (run) => {
       const program = scriptOn(map(), EXHAUSTED + run, 64);
       await program.says('port');
@@ -297,7 +297,7 @@ onEverySystemMap('out of descriptors', (map) => {
       await program.says('EMFILE');
       const others = Array.from({ length: 5 }, () => client(program));
       for (const { socket } of others) socket.write('waited');
-      await program.says('EMFILE to be reported');
+      await program.says('told EMFILE');
       // The listener backs off; open connections are served as before.
       first.socket.write('here');
       await until(() => first.answered() === 'here', 'an answer while descriptors are out');

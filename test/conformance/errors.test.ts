@@ -191,7 +191,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     expect(() => map().poll(0)).toThrow('at the end');
   });
 
-  test('rule 9: when the map is closed, an error in one handler does not prevent the cleanup of others', () => {
+  test('rule 9: close() of the map cleans up all handlers, even if one throws', () => {
     const first = new Unforgiving(map(), tcpListener());
     first.on.cleanup = failing('at the end');
     const second = readyHandler(map());

@@ -1,4 +1,4 @@
-/** What is sent last arrives, and what is sent first comes first, within a callback or outside. */
+/** Output before a close arrives, and in order, within a callback or outside. */
 import { constants, type Socket, SystemError } from '../../lib';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
@@ -8,8 +8,8 @@ import { turnUntil } from '../support/turns';
 
 const LARGE = 5 << 20;
 
-onEveryMap('last words', (map, { testWithoutFaults }) => {
-  /** Takes in all that comes until the stream ends. */
+onEveryMap('final output', (map, { testWithoutFaults }) => {
+  /** Receives until the stream ends. */
   function untilEnd(theirs: Socket): { text: string; ending: string } {
     let text = '';
     let ending = '';
@@ -29,7 +29,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
   }
 
   describe.each(streams)('%s', (_name, pair) => {
-    /** Acts within a callback, and outside of any. */
+    /** Calls `act` within a callback, or outside of any. */
     const contexts = [
       ['in a callback', (handler: Acting, act: () => void) => (handler.on.read = act)],
       ['outside of callbacks', (_handler: Acting, act: () => void) => act()],
@@ -48,7 +48,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
         return { handler, theirs };
       }
 
-      test('rule 14: sendAll, then shutdown: the peer gets it, and the handler goes on', () => {
+      test('rule 14: sendAll, then shutdown: the peer gets the output, and the handler stays open', () => {
         const { handler, theirs } = made((it) => {
           it.sendAll('farewell');
           it.shutdown(constants.SHUT_WR);
@@ -61,7 +61,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
         expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
       });
 
-      test('rule 14: shutdown waits for what the socket does not take at once', () => {
+      test('rule 14: shutdown waits until buffered output is sent', () => {
         const { handler, theirs } = made((it) => {
           it.sendAll(Buffer.alloc(LARGE, 'x'));
           it.shutdown(constants.SHUT_WR);
@@ -76,7 +76,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
         expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
       });
 
-      testWithoutFaults('send comes after what sendAll has accepted before it', () => {
+      testWithoutFaults('send goes out after the output of an earlier sendAll', () => {
         const sent: number[] = [];
         const { handler, theirs } = made((it) => {
           it.sendAll('A');
@@ -89,7 +89,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
         theirs.close();
       });
 
-      test('send takes nothing while what sendAll has accepted waits', () => {
+      test('send returns 0 while output of sendAll is buffered', () => {
         const sent: number[] = [];
         const { handler, theirs } = made((it) => {
           it.sendAll(Buffer.alloc(LARGE, 'x'));
@@ -103,7 +103,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
         theirs.close();
       });
 
-      testWithoutFaults('sendAll, then close: what the socket takes at once has left', () => {
+      testWithoutFaults('sendAll, then close: what the socket takes at once is sent', () => {
         const { handler, theirs } = made((it) => {
           // Closing with bytes unread would reset.
           it.read(100);
@@ -116,23 +116,26 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
       });
     });
 
-    testWithoutFaults('sendAll, and the map is closed in the same callback: it has left', () => {
-      const [ours, theirs] = pair();
-      const handler = new Acting(map(), ours);
-      handler.on.read = () => {
-        handler.sendAll('farewell');
-        map().close();
-      };
-      sendText(theirs, 'go');
-      map().poll(1);
-      expect(receiveText(theirs)).toBe('farewell');
-      theirs.close();
-    });
+    testWithoutFaults(
+      'sendAll, then the map is closed in the same callback: the output is sent',
+      () => {
+        const [ours, theirs] = pair();
+        const handler = new Acting(map(), ours);
+        handler.on.read = () => {
+          handler.sendAll('farewell');
+          map().close();
+        };
+        sendText(theirs, 'go');
+        map().poll(1);
+        expect(receiveText(theirs)).toBe('farewell');
+        theirs.close();
+      },
+    );
 
     test.each([
       ['a little', 5],
       ['much', LARGE],
-    ])('rule 14: %s that handleClose sends reaches a peer that reads on', (_amount, length) => {
+    ])('rule 14: output of handleClose, %s, reaches a peer that still reads', (_amount, length) => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
       handler.on.close = () => void handler.sendAll(Buffer.alloc(length, 'x'));
@@ -145,7 +148,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
       theirs.close();
     });
 
-    test('rule 14: so does what it ends with, and nothing can be sent after it', () => {
+    test('rule 14: the argument of end() in handleClose reaches the peer, and a later send throws', () => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
       handler.on.close = () => {
@@ -158,7 +161,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
       theirs.close();
     });
 
-    test('rule 3: one that lingers for what handleClose has sent ends with its peer', () => {
+    test('rule 3: a handler that lingers to send the output of handleClose ends when the peer closes', () => {
       const [ours, theirs] = pair();
       const handler = new Acting(map(), ours);
       handler.on.close = () => void handler.sendAll(Buffer.alloc(LARGE, 'x'));
@@ -171,24 +174,30 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
     });
   });
 
-  testWithoutFaults('rule 14: so does all that is sent to one whose urgent byte is unread', () => {
-    const [ours, theirs] = tcpPair();
-    const handler = new Acting(map(), ours);
-    handler.on.read = () => void handler.sendAll(Buffer.alloc(LARGE, 'x'));
-    sendText(theirs, 'request');
-    sendText(theirs, '!', constants.MSG_OOB);
-    theirs.shutdown(constants.SHUT_WR);
-    const { text, ending } = untilEnd(theirs);
-    expect([text.length, ending]).toEqual([LARGE, 'end']);
-    turnUntil(map(), () => handler.closed, 'cleanup');
-    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
-    theirs.close();
-  });
+  testWithoutFaults(
+    'rule 14: output reaches the peer while an urgent byte from it is unread',
+    () => {
+      const [ours, theirs] = tcpPair();
+      const handler = new Acting(map(), ours);
+      handler.on.read = () => void handler.sendAll(Buffer.alloc(LARGE, 'x'));
+      sendText(theirs, 'request');
+      sendText(theirs, '!', constants.MSG_OOB);
+      theirs.shutdown(constants.SHUT_WR);
+      const { text, ending } = untilEnd(theirs);
+      expect([text.length, ending]).toEqual([LARGE, 'end']);
+      turnUntil(map(), () => handler.closed, 'cleanup');
+      expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+      theirs.close();
+    },
+  );
 
   const answers: [string, (handler: Acting, large: Buffer) => void][] = [
-    ['ended with in handleRead', (handler, large) => (handler.on.read = () => handler.end(large))],
     [
-      'ended with in handleEnd',
+      'passed to end() in handleRead',
+      (handler, large) => (handler.on.read = () => handler.end(large)),
+    ],
+    [
+      'passed to end() in handleEnd',
       (handler, large) => {
         handler.allowHalfOpen = true;
         handler.on.end = () => handler.end(large);
@@ -201,7 +210,7 @@ onEveryMap('last words', (map, { testWithoutFaults }) => {
   ];
 
   testWithoutFaults.each(answers)(
-    'rule 14: so does what is %s, though an urgent byte is unread',
+    'rule 14: output %s reaches the peer while an urgent byte from it is unread',
     (_when, answer) => {
       const [ours, theirs] = tcpPair();
       const handler = new Acting(map(), ours);

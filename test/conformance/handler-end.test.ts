@@ -1,4 +1,4 @@
-/** The life of a handler: how it ends, and what is told of it (rules 3 and 4). */
+/** How a handler ends, and its callbacks then (rules 3 and 4). */
 import os from 'node:os';
 
 import { Handler, type Socket, type SocketMap } from '../../lib';
@@ -14,7 +14,7 @@ function isOpen(fd: number): boolean {
   return kernel().getsockname(fd) !== -os.constants.errno.EBADF;
 }
 
-/** Every way in which a handler can end, and what it is told meanwhile. */
+/** Every way in which a handler can end, and its callbacks. */
 const endings: readonly (readonly [string, (handler: Acting, peer: Socket) => void, string[]])[] = [
   ['the peer closes', (_handler, peer) => peer.close(), ['close', 'cleanup']],
   ['the peer resets', (_handler, peer) => reset(peer), ['close ECONNRESET', 'cleanup']],
@@ -30,7 +30,7 @@ const endings: readonly (readonly [string, (handler: Acting, peer: Socket) => vo
   ['the map is closed', (handler) => handler.socketMap.close(), ['cleanup']],
 ];
 
-onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
+onEveryMap('the end of a handler', (map, { testWithoutFaults }) => {
   describe.each(endings)('when %s', (_name, finish, told) => {
     function ended(prepare?: (handler: Acting) => void): Acting {
       const [ours, theirs] = tcpPair();
@@ -43,13 +43,13 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
       return handler;
     }
 
-    test('rule 3: handleClose tells of the remote end only, then handleCleanup, once', () => {
+    test('rule 3: handleClose is called for an end by the peer only; then handleCleanup, once', () => {
       const handler = ended();
       if (!map().closed) expectQuiet(map());
       expect(handler.events).toEqual(told);
     });
 
-    test('rule 3: by handleCleanup the descriptor is out of the map and closed', () => {
+    test('rule 3: in handleCleanup the descriptor is deregistered and closed', () => {
       let fd = -1;
       const seen: unknown[] = [];
       ended((handler) => {
@@ -70,7 +70,7 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
       expect(handler.events.length).toBe(length);
     });
 
-    test('rule 3: closing from handleCleanup and handleClose changes nothing', () => {
+    test('rule 3: close() in handleCleanup and handleClose has no effect', () => {
       const handler = ended((it) => {
         it.on.cleanup = () => it.close();
         it.on.close = () => it.close();
@@ -79,7 +79,7 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
     });
   });
 
-  test('rule 3: handleClose can still ask the socket whose connection it was', () => {
+  test('rule 3: handleClose can still get the address of the socket', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
     const name = ours.getsockname();
@@ -92,7 +92,7 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
     expect(told).toEqual(name);
   });
 
-  test('rule 3: a handler that never had a socket gets handleCleanup alone', () => {
+  test('rule 3: a handler that never had a socket gets only handleCleanup', () => {
     const closedByItself = new Recorder(map());
     closedByItself.close();
     const closedByMap = new Recorder(map());
@@ -101,7 +101,7 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
     expect(closedByMap.events).toEqual(['cleanup']);
   });
 
-  test('rule 3: a handler that was taken out of the map can still be closed', () => {
+  test('rule 3: a deregistered handler can be closed', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     map().delHandler(handler);
@@ -112,7 +112,7 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
     expect(handler.events).toEqual(['cleanup']);
   });
 
-  test('rule 3: a failed send and a reset together are one end', () => {
+  test('rule 3: a failed send and a reset together call handleClose once', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     reset(theirs);
@@ -124,19 +124,22 @@ onEveryMap('life of a handler', (map, { testWithoutFaults }) => {
     expect(handler.events).toEqual([expect.stringMatching(/^close E(CONNRESET|PIPE)$/), 'cleanup']);
   });
 
-  testWithoutFaults('rule 3: connect, then reads and writes, then close, then cleanup', () => {
-    const [ours, theirs] = socketpair();
-    const handler = new Acting(map(), ours);
-    handler.setWritable(true);
-    sendText(theirs, 'hello');
-    turnUntil(map(), () => handler.count('write') > 0, 'a write');
-    theirs.close();
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['read hello', 'write', 'close', 'cleanup']);
-  });
+  testWithoutFaults(
+    'rule 3: the order is handleConnect, reads and writes, handleClose, handleCleanup',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.setWritable(true);
+      sendText(theirs, 'hello');
+      turnUntil(map(), () => handler.count('write') > 0, 'a write');
+      theirs.close();
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read hello', 'write', 'close', 'cleanup']);
+    },
+  );
 });
 
-/** A handler that asks for nothing at all. */
+/** A handler without read or write interest. */
 class Passive extends Handler {
   readonly events: string[] = [];
 
@@ -185,7 +188,7 @@ onEveryMap('a handler neither readable nor writable', (map) => {
     expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
   });
 
-  test('rule 4: gets handleClose where it was readable before', () => {
+  test('rule 4: gets handleClose after it was paused', () => {
     const [ours, theirs] = tcpPair();
     const handler = passive(map(), ours);
     handler.setReadable(true);
@@ -199,7 +202,7 @@ onEveryMap('a handler neither readable nor writable', (map) => {
     expect(handler.events).toEqual(['close ', 'cleanup']);
   });
 
-  test('rule 4: gets handleClose for a peer that went before it came', () => {
+  test('rule 4: gets handleClose for a peer that closed before the handler was created', () => {
     const [ours, theirs] = socketpair();
     theirs.close();
     const handler = new Passive(map(), ours);

@@ -15,7 +15,7 @@ import { Recorder } from '../support/recorder';
 import { sendText, socketpair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
-/** A handler whose socket has `text` to read. Its peer is closed with it. */
+/** A handler with `text` to read. Its peer is closed after the test. */
 function handlerWith(map: SocketMap, text: string): Recorder {
   const [left, right] = socketpair();
   const recorder = new Recorder(map, left);
@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 test.each(candidates.map((each) => [each.backend, each] as const))(
-  'rule 17: a notifier that throws keeps no handler alive (%s)',
+  'rule 17: a notifier that throws does not prevent the cleanup of handlers (%s)',
   (_name, Map) => {
     class Throwing extends Notifier {
       override cleanupObj(handler: Handler): void {
@@ -48,8 +48,8 @@ test.each(candidates.map((each) => [each.backend, each] as const))(
   },
 );
 
-onEveryMap('what throws on the way', (map) => {
-  /** A handler whose socket, a stand-in of another's make, cannot be closed without an error. */
+onEveryMap('errors while a map is closed', (map) => {
+  /** A handler with a socket whose close throws. */
   function unwilling(): Recorder {
     const recorder = handlerWith(map(), '');
     const { socket } = recorder;
@@ -61,7 +61,7 @@ onEveryMap('what throws on the way', (map) => {
     return recorder;
   }
 
-  test('rules 3, 17: a socket whose close throws keeps nobody from the cleanup', () => {
+  test('rules 3, 17: a socket whose close throws does not prevent the cleanup of handlers', () => {
     const recorders = [unwilling(), handlerWith(map(), ''), unwilling()];
     expect(() => map().close()).toThrow(AggregateError);
     expect(recorders.map(({ events }) => events)).toEqual(recorders.map(() => ['cleanup']));
@@ -69,11 +69,11 @@ onEveryMap('what throws on the way', (map) => {
     map().close();
   });
 
-  test('rules 3, 17: neither does last output that has nowhere to go', () => {
+  test('rules 3, 17: output that cannot be sent does not prevent the cleanup of handlers', () => {
     const [first, other] = [handlerWith(map(), 'a'), handlerWith(map(), '')];
     first.handleRead = () => {
       first.sendAll('never arrives');
-      // Behind its back.
+      // Without the handler.
       kernel().close(first.fileno());
       map().close();
     };
@@ -84,7 +84,7 @@ onEveryMap('what throws on the way', (map) => {
 });
 
 onEveryMap('a closed map', (map, { testWithoutFaults }) => {
-  test('rule 17: it can no longer be waited on, and says so', async () => {
+  test('rule 17: waiting on it throws an error that says so', async () => {
     const handler = new IOHandler(map());
     map().close();
     const nothing = (): void => {};
@@ -107,7 +107,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(map().closed).toBe(true);
   });
 
-  test('rule 17: its handlers say that they are closed, and it can still be asked about them', () => {
+  test('rule 17: methods of its handlers throw an error that says so; isEmpty and delHandler work', () => {
     const recorder = handlerWith(map(), 'a');
     map().close();
     expect(map().isEmpty()).toBe(true);
@@ -128,7 +128,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(recorder.events).toEqual(['cleanup']);
   });
 
-  test('rule 17: a second close does nothing', () => {
+  test('rule 17: a second close has no effect', () => {
     const recorder = handlerWith(map(), '');
     map().close();
     map().close();
@@ -136,7 +136,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(recorder.events).toEqual(['cleanup']);
   });
 
-  test('rule 17: close cleans up every handler, whatever state it is in', () => {
+  test('rule 17: close cleans up every handler, in every state', () => {
     const server = new Server(map(), Recorder);
     server.bind(['127.0.0.1', 0]);
     server.listen(1);
@@ -184,7 +184,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(server.closed).toBe(true);
   });
 
-  test('rule 17: handlers that were taken out are their owner’s', () => {
+  test('rule 17: close leaves deregistered handlers open', () => {
     const recorder = handlerWith(map(), '');
     map().delHandler(recorder);
     map().close();
@@ -194,7 +194,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(recorder.events).toEqual(['cleanup']);
   });
 
-  test('timers and calls that were still to come are dropped', () => {
+  test('pending timers and calls are dropped', () => {
     const ran: string[] = [];
     const timer = map().callIn(0, () => ran.push('timer'));
     map().callSynchronized(() => ran.push('call'));
@@ -204,7 +204,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(ran).toEqual([]);
   });
 
-  test('a cleanup can close others, and cannot make a handler', () => {
+  test('handleCleanup can close other handlers, and cannot create one', () => {
     const first = handlerWith(map(), '');
     const second = handlerWith(map(), '');
     const told: unknown[] = [];
@@ -223,7 +223,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rules 6, 17: a cleanup can end other handlers, in the map or taken out',
+    'rules 6, 17: handleCleanup can end() other handlers, registered or not',
     () => {
       const first = handlerWith(map(), '');
       const others = [handlerWith(map(), ''), handlerWith(map(), '')];
@@ -241,7 +241,7 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
   );
 });
 
-/** Ways to close a map from within, each told to `close` it. */
+/** Callbacks from which a map is closed. */
 const FROM_WITHIN: Record<string, (map: SocketMap, close: () => void) => void> = {
   handleRead: (map, close) => {
     handlerWith(map, 'a').handleRead = close;
@@ -277,9 +277,9 @@ const FROM_WITHIN: Record<string, (map: SocketMap, close: () => void) => void> =
   },
 };
 
-onEveryMap('closed from within', (map) => {
+onEveryMap('a map closed in a callback', (map) => {
   describe.each(Object.entries(FROM_WITHIN))('%s', (_name, arrange) => {
-    /** Others are cleaned up once, and get nothing after that. */
+    /** Other handlers are cleaned up once, and get no callbacks after that. */
     function expectAllOver(others: Recorder[]): void {
       expect(map().closed).toBe(true);
       for (const { events } of others) {
@@ -291,7 +291,7 @@ onEveryMap('closed from within', (map) => {
       return [handlerWith(map(), 'a'), handlerWith(map(), 'b'), handlerWith(map(), '')];
     }
 
-    test('rule 17: in poll', () => {
+    test('rule 17: poll returns', () => {
       const before = others();
       arrange(map(), () => map().close());
       const after = others();
@@ -315,8 +315,8 @@ onEveryMap('closed from within', (map) => {
   });
 });
 
-onEveryMap('closed while it runs', (map) => {
-  test('rule 17: run() settles when Node closes the map, idle or busy', async () => {
+onEveryMap('a map closed while it runs', (map) => {
+  test('rule 17: run() settles when an idle map is closed outside of its callbacks', async () => {
     const recorder = handlerWith(map(), '');
     const idle = map().run();
     setTimeout(() => map().close(), 2);
@@ -324,7 +324,7 @@ onEveryMap('closed while it runs', (map) => {
     expect(recorder.events).toEqual(['cleanup']);
   });
 
-  test('rule 17: run() settles when Node closes a busy map', async () => {
+  test('rule 17: run() settles when a busy map is closed outside of its callbacks', async () => {
     const echoing = saturate(map());
     const running = map().run();
     await until(() => echoing.count > 100, 'messages');
@@ -333,7 +333,7 @@ onEveryMap('closed while it runs', (map) => {
     expect(echoing.closed).toBe(true);
   });
 
-  test('rule 17: run() settles when the cleanup of a handler that Node closes closes the map', async () => {
+  test('rule 17: run() settles when handleCleanup, outside of an iteration, closes the map', async () => {
     const recorder = handlerWith(map(), '');
     recorder.handleCleanup = () => map().close();
     let hasSettled = false;
@@ -344,7 +344,7 @@ onEveryMap('closed while it runs', (map) => {
     await until(() => hasSettled, 'run() to settle');
   });
 
-  test('rule 9: what a cleanup throws and nobody handles, when Node closes the map, rejects run()', async () => {
+  test('rule 9: run() rejects with what handleError rethrows while the map is closed', async () => {
     const recorder = handlerWith(map(), '');
     recorder.handleCleanup = () => {
       throw new Error('from a cleanup');
@@ -356,7 +356,7 @@ onEveryMap('closed while it runs', (map) => {
     await expect(map().run()).rejects.toThrow('from a cleanup');
   });
 
-  test('rule 9: what a cleanup throws and nobody handles comes out of close otherwise', () => {
+  test('rule 9: close() of a map that does not run throws what handleError rethrows', () => {
     const recorder = handlerWith(map(), '');
     recorder.handleCleanup = () => {
       throw new Error('from a cleanup');

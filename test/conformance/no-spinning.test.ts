@@ -1,4 +1,4 @@
-/** Nothing spins: what cannot make progress is not reported again and again (rule 5). */
+/** No busy looping: a state without progress is not reported again and again (rule 5). */
 import { constants, Socket } from '../../lib';
 import { POLLERR, POLLIN, POLLPRI } from '../../lib/select';
 import { Acting } from '../support/acting';
@@ -19,7 +19,7 @@ import {
 } from '../support/streams';
 import { expectQuiet, turnUntil } from '../support/turns';
 
-/** Half-open handlers keep their write side after the peer has ended its own. */
+/** A handler that keeps its write side open after the peer has half-closed. */
 class HalfOpen extends Recorder {
   override allowHalfOpen = true;
 }
@@ -61,19 +61,22 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  test.each(streams)('rule 5: half-closed by the peer, output waiting (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new Recorder(map(), ours);
-    handler.sendAll(Buffer.alloc(8 << 20));
-    theirs.shutdown(constants.SHUT_WR);
-    untilReady(ours, POLLIN);
-    expectQuiet(map());
-    expect(handler.closed).toBe(false);
-    theirs.close();
-  });
+  test.each(streams)(
+    'rule 5: half-closed by the peer, with buffered output (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      handler.sendAll(Buffer.alloc(8 << 20));
+      theirs.shutdown(constants.SHUT_WR);
+      untilReady(ours, POLLIN);
+      expectQuiet(map());
+      expect(handler.closed).toBe(false);
+      theirs.close();
+    },
+  );
 
   test.each(streams)(
-    'rule 5: output waiting for a reader that does not read (%s)',
+    'rule 5: buffered output for a peer that does not read (%s)',
     (_name, pair) => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
@@ -85,7 +88,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
   );
 
   testWithoutFaults.each(streams)(
-    'rule 5: paused and hung up, wanting to write (%s)',
+    'rule 5: paused, hung up, with write interest (%s)',
     (_name, pair) => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
@@ -93,7 +96,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
       handler.setWritable(true);
       handler.handleWrite = (): void => {};
       sendText(theirs, 'unread');
-      // Both directions: hung up (POLLHUP), which cannot be masked.
+      // Both directions: POLLHUP, which is reported without interest (poll(2)).
       theirs.shutdown(constants.SHUT_RDWR);
       handler.shutdown(constants.SHUT_WR);
       untilReady(ours, POLLIN);
@@ -106,11 +109,11 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('rule 5: paused with unread bytes before a reset, output waiting', () => {
+  test('rule 5: paused with unread bytes before a reset, with buffered output', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
-    // Above it, the handler would wait for a drain, and be told of the end at once.
+    // Above highWaterMark the handler would wait for a drain, and get handleClose at once.
     handler.highWaterMark = Infinity;
     handler.sendAll(Buffer.alloc(8 << 20));
     sendText(theirs, 'unread');
@@ -124,7 +127,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events.at(-2)).toMatch(/^close E(CONNRESET|PIPE)$/);
   });
 
-  testWithoutFaults('rule 5: a send that failed, unread bytes before the end, paused', () => {
+  testWithoutFaults('rule 5: paused after a failed send, with unread bytes before the end', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
@@ -138,7 +141,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['read unread', 'close EPIPE', 'cleanup']);
   });
 
-  test('rule 5: urgent data that nobody reads, told once', () => {
+  test('rule 5: unread urgent data calls handleExcept once', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
     handler.setReadable(false);
@@ -161,7 +164,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     client.close();
   });
 
-  testOnSystem('rule 5: a datagram that was refused', () => {
+  testOnSystem('rule 5: a refused datagram', () => {
     const socket = Socket.create(constants.AF_INET, constants.SOCK_DGRAM);
     socket.connect(deadAddress());
     const handler = new Acting(map(), socket);
@@ -171,7 +174,7 @@ onEveryMap('quiet', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['except ECONNREFUSED']);
   });
 
-  test('rule 5: a full socket does not wake a writer until there is room', () => {
+  test('rule 5: write interest on a full socket waits until there is room', () => {
     const [ours, theirs] = socketpair();
     const taken = fill(ours);
     const handler = new Recorder(map(), ours);

@@ -1,4 +1,4 @@
-/** To see inside an observed map: what is counted and timed, and who holds the loop. */
+/** Observed maps: counted bytes, timed callbacks, warnings about slow handlers. */
 import { AcceptHandler, type Handler, IOHandler, Notifier, type SocketMap } from '../../lib';
 import { Socket, socketpair } from '../../lib';
 import { binding } from '../../lib/binding';
@@ -21,17 +21,17 @@ import { turnUntil } from '../support/turns';
 
 const aNumber: unknown = expect.any(Number);
 
-/** Where the clock stands that maps go by, once it was stopped. */
+/** The time of the maps' clock while it is stopped. */
 let clockMs: number | undefined;
 
-/** From now on the clock moves in `hold` alone: what other programs take of the machine is no time. */
+/** From now on only `hold` moves the clock: the load of the machine has no influence. */
 function stopClock(): void {
   const stoppedMs = binding.monotonicMs();
   clockMs = stoppedMs;
   jest.spyOn(binding, 'monotonicMs').mockImplementation(() => clockMs ?? stoppedMs);
 }
 
-/** Holds the loop, by the clock that maps go by. */
+/** Blocks the loop, by the maps' clock. */
 function hold(milliseconds: number): void {
   if (clockMs !== undefined) {
     clockMs += milliseconds;
@@ -68,14 +68,14 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       return handlers.find(({ descriptor }) => descriptor === handler.fileno())!;
     }
 
-    /** Has `handler` told that there is something to read. */
+    /** Triggers handleRead of `handler`. */
     function provoke(handler: Handler, peer: Socket): void {
       sendText(peer, 'x');
       const { events } = handler.socketMap.inspect();
       turnUntil(handler.socketMap, () => handler.socketMap.inspect().events > events, 'a read');
     }
 
-    test('a map is observed where it was asked for', () => {
+    test('a map is observed only with an option', () => {
       expect(observed().inspect().observed).toBe(true);
       expect(observed({ slowHandlerSeconds: 1 }).inspect().observed).toBe(true);
       for (const options of [{}, { observed: false }]) {
@@ -96,7 +96,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       }
     });
 
-    test.each(streams)('bytes that were received and taken by the kernel (%s)', (_n, pair) => {
+    test.each(streams)('bytes received, and bytes accepted by the kernel (%s)', (_n, pair) => {
       const [handler, peer] = connected(observed(), pair);
       expect(seen(handler)).toMatchObject({ bytesIn: 0, bytesOut: 0 });
       handler.readBytes = 3;
@@ -110,7 +110,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(seen(handler)).toMatchObject({ bytesIn: 7, bytesOut: 12 });
     });
 
-    test('bytes of a transfer that takes many calls', () => {
+    test('bytes of a transfer of many calls', () => {
       const [handler, peer] = connected(observed());
       for (let i = 0; i < 200; i++) handler.sendAll(Buffer.alloc(10_000));
       expect(seen(handler).bytesOut! + handler.bufferedAmount).toBe(2_000_000);
@@ -125,7 +125,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(seen(handler)).toMatchObject({ bytesOut: 2_000_000, bufferedBytesOut: 0 });
     });
 
-    test('bytes are counted once where a socket of another make sends many by sending each', () => {
+    test('bytes are counted once when sendMany of a replaced socket calls send', () => {
       const [ours, theirs] = socketpair();
       opened.push(theirs);
       ours.sendMany = (buffers) => buffers.reduce((sum, buffer) => sum + ours.send(buffer), 0);
@@ -135,7 +135,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(seen(handler).bytesOut).toBe(6);
     });
 
-    test('a handler that was taken out and comes back goes on counting, and counts once', () => {
+    test('a handler registered again continues its counts, without counting twice', () => {
       const [handler, peer] = connected(observed());
       provoke(handler, peer);
       handler.socketMap.delHandler(handler);
@@ -146,7 +146,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(seen(handler).ageSeconds).toBeGreaterThanOrEqual(0.002);
     });
 
-    test('the socket is the one that was handed in', () => {
+    test('handler.socket is the socket passed to the constructor', () => {
       const [ours, theirs] = socketpair();
       opened.push(theirs);
       const handler = new IOHandler(observed(), ours);
@@ -158,7 +158,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       const [handler, peer] = connected(observed());
       expect(seen(handler).lastEvent).toBeUndefined();
       handler.on.read = () => {
-        // What is left to send when it returns is no event of its own.
+        // Sending the remaining output after the callback is no event of its own.
         handler.sendAll('answer');
         hold(2);
       };
@@ -170,7 +170,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(ageSeconds).toBeGreaterThan(lastEvent!.secondsAgo);
     });
 
-    test('each callback is the last event when it has come', () => {
+    test('lastEvent names each callback', () => {
       const map = observed();
       const told: (string | undefined)[] = [];
       const tell = (handler: Acting) => () => void told.push(seen(handler).lastEvent?.callback);
@@ -209,7 +209,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       ]);
     });
 
-    test('time in callbacks, and the longest of them', () => {
+    test('time in callbacks, and the longest callback', () => {
       stopClock();
       const map = observed();
       expect(map.inspect()).toMatchObject({ callbackSeconds: 0, longestCallback: undefined });
@@ -231,7 +231,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(callbackSeconds).toBeCloseTo(0.041, 9);
     });
 
-    test('a callback within another has its own time, and what is closed is still named', () => {
+    test('a nested callback is timed separately, and a closed handler is still named', () => {
       stopClock();
       const map = observed();
       const [outer, peer] = connected(map);
@@ -247,11 +247,11 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       provoke(outer, peer);
       const { callbackSeconds, longestCallback } = map.inspect();
       expect(longestCallback).toMatchObject({ callback: 'handleCleanup', descriptor, peerAddress });
-      // Not counted twice.
+      // The nested callback is not counted twice.
       expect(callbackSeconds).toBeCloseTo(0.12, 9);
     });
 
-    test('functions that were given to the map hold the loop, too', () => {
+    test('functions passed to the map are timed, too', () => {
       stopClock();
       const map = observed();
       let called = 0;
@@ -272,7 +272,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       });
     });
 
-    test('a callback that holds the loop is warned of, by name', () => {
+    test('a slow callback causes a warning with its name', () => {
       const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
       const map = observed({ slowHandlerSeconds: 0.02 });
       class Slow extends Acting {}
@@ -299,7 +299,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       );
     });
 
-    test('one that does not hold it so long is not', () => {
+    test('a callback under the limit causes no warning', () => {
       const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
       for (const options of [{ slowHandlerSeconds: 3600 }, { observed: true }]) {
         const map = observed(options);
@@ -311,7 +311,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(warn).not.toHaveBeenCalled();
     });
 
-    test("the user's own notifier is called, and is told what is thrown", async () => {
+    test("the user's own notifier is called, and gets what callbacks throw", async () => {
       const calls: string[] = [];
       class Own extends Notifier {
         override readObj(handler: Handler): void {
@@ -351,7 +351,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       ]);
     });
 
-    test('what a notifier throws itself comes out of the loop, and time goes on', () => {
+    test('the loop throws what a notifier throws, and timing continues', () => {
       class Broken extends Notifier {
         override readObj(): void {
           throw new Error('a broken notifier');
@@ -368,7 +368,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(map.inspect().callbackSeconds! - before).toBeGreaterThanOrEqual(0.003);
     });
 
-    test('a connection attempt that fails is counted under its last descriptor', () => {
+    test('a failed connection attempt is counted under its last descriptor', () => {
       const map = observed();
       const client = new Recorder(map);
       client.connect(deadAddress());
@@ -377,7 +377,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expect(map.inspect().longestCallback?.descriptor).toBeGreaterThan(0);
     });
 
-    test('a connection of many addresses has the peer that it got', () => {
+    test('a connection to a name with several addresses has the peer that accepted it', () => {
       const map = observed();
       const listener = Socket.create();
       opened.push(listener);
@@ -398,12 +398,12 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
   },
 );
 
-test('an observed notifier stands before every method of a notifier', () => {
+test('an observed notifier overrides every method of Notifier', () => {
   const methodsOf = (prototype: object) => Object.getOwnPropertyNames(prototype).sort();
   expect(methodsOf(ObservedNotifier.prototype)).toEqual(methodsOf(Notifier.prototype));
 });
 
-test('options that observe are checked', () => {
+test('the options of observation are checked', () => {
   for (const observed of [null, 1, 'yes']) {
     expect(() => new EpollSocketMap({ observed: observed as never })).toThrow(TypeError);
   }

@@ -1,4 +1,4 @@
-/** Urgent data, and errors that leave a connection standing: handleExcept (rules 3 and 5). */
+/** handleExcept: urgent data, and errors that do not end a connection (rules 3 and 5). */
 import { constants, IOHandler, type Socket } from '../../lib';
 import { POLLIN, POLLPRI } from '../../lib/select';
 import { Acting } from '../support/acting';
@@ -12,7 +12,7 @@ function sendUrgent(socket: Socket, text: string): void {
 }
 
 onEveryMap('urgent data', (map, { testWithoutFaults }) => {
-  test('rule 3: handleExcept is called for an urgent byte, which recv can fetch', () => {
+  test('rule 3: handleExcept is called for an urgent byte, which recv with MSG_OOB returns', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
     const fetched: string[] = [];
@@ -28,21 +28,18 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
     theirs.close();
   });
 
-  testWithoutFaults(
-    'rule 3: of one turn, handleExcept comes before handleRead, which reads the rest',
-    () => {
-      const [ours, theirs] = tcpPair();
-      sendText(theirs, 'usual');
-      sendUrgent(theirs, '!');
-      untilReady(ours, POLLPRI);
-      const handler = new Acting(map(), ours);
-      turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
-      expect(handler.events.slice(0, 2)).toEqual(['except', 'read usual']);
-      theirs.close();
-    },
-  );
+  testWithoutFaults('rule 3: in one iteration handleExcept comes before handleRead', () => {
+    const [ours, theirs] = tcpPair();
+    sendText(theirs, 'usual');
+    sendUrgent(theirs, '!');
+    untilReady(ours, POLLPRI);
+    const handler = new Acting(map(), ours);
+    turnUntil(map(), () => handler.received === 'usual', 'the usual bytes');
+    expect(handler.events.slice(0, 2)).toEqual(['except', 'read usual']);
+    theirs.close();
+  });
 
-  test('rules 3, 5: urgent data is told anew when some was read and more has come', () => {
+  test('rules 3, 5: handleExcept is called again for new urgent data after a read', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
     sendUrgent(theirs, '1');
@@ -58,7 +55,7 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
     theirs.close();
   });
 
-  test('rule 2: an urgent byte and the end: the handler is told of both', () => {
+  test('rule 2: an urgent byte and the end call handleExcept and handleClose', () => {
     const [ours, theirs] = tcpPair();
     sendText(theirs, 'a');
     sendUrgent(theirs, '!');
@@ -71,7 +68,7 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
     expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
 
-  test('rule 5: a handler without a handleExcept does not hear of it', () => {
+  test('rule 5: urgent data has no effect on a handler without handleExcept', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     sendUrgent(theirs, '!');
@@ -99,7 +96,7 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
     theirs.close();
   });
 
-  describe('that is only looked at', () => {
+  describe('urgent data that stays unread', () => {
     const looks: [string, (handler: Looking) => unknown][] = [
       ['peek', (handler) => handler.peek(10)],
       ['an empty receive', (handler) => handler.recvInto(Buffer.alloc(0))],
@@ -115,7 +112,7 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
       }
     }
 
-    test.each(looks)('rule 5: %s does not have it told again', (_name, look) => {
+    test.each(looks)('rule 5: %s does not repeat handleExcept', (_name, look) => {
       const [ours, theirs] = tcpPair();
       const handler = new Looking(map(), ours);
       handler.look = look;
@@ -127,7 +124,7 @@ onEveryMap('urgent data', (map, { testWithoutFaults }) => {
       theirs.close();
     });
 
-    test('rule 5: nor does a receive that brings nothing, paused or not', () => {
+    test('rule 5: a receive that would block does not repeat handleExcept, paused or not', () => {
       for (const readable of [false, true]) {
         const [ours, theirs] = tcpPair();
         const handler = new Looking(map(), ours);
