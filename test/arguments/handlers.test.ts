@@ -1,4 +1,4 @@
-/** Bad input to handlers and protocols: refused by name; the map and the others go on. */
+/** Wrong arguments to handlers and protocols: errors name the argument; other handlers continue. */
 import {
   AcceptHandler,
   constants,
@@ -39,12 +39,12 @@ afterEach(() => {
   far.close();
 });
 
-/** The map still serves: a line sent is a line read. */
+/** The map still works: a sent line is received. */
 function expectServes(on: SocketMap = map): void {
   const [end, peer] = socketpair();
   const recorder = new Recorder(on, end);
   peer.send(Buffer.from('still here'));
-  turnUntil(on, () => recorder.received === 'still here', 'a message after bad input');
+  turnUntil(on, () => recorder.received === 'still here', 'a message after a wrong argument');
   recorder.close();
   peer.close();
 }
@@ -53,7 +53,7 @@ const NO_MAP = [...WRONG, undefined, 5, 'text', [], EpollSocketMap];
 const NO_SOCKET = [...WRONG, 5, 'text', [], () => 5];
 const NO_BOOLEAN = [...WRONG.filter((value) => value !== true), undefined, 0, 1, 'true', []];
 
-describe('making handlers', () => {
+describe('constructors of handlers', () => {
   const kinds = { Handler, IOHandler, AcceptHandler, BufferedWriteHandler, LineHandler };
   test.each(Object.entries(kinds))('%s', (_name, Kind) => {
     expectRefused(misuse('new', 'socketMap', NO_MAP, (value) => new Kind(value)));
@@ -68,7 +68,7 @@ describe('making handlers', () => {
     expectRefused(misuse('new', 'handlerClass', noClass, (value) => new Server(map, value)));
   });
 
-  test('on a closed map says so', () => {
+  test('on a closed map: an error that says so', () => {
     map.close();
     expect(thrownBy(() => new IOHandler(map))).toMatchObject({ name: 'SocketMapClosedError' });
     expect(thrownBy(() => new IOHandler(map, near))).toMatchObject({
@@ -78,15 +78,15 @@ describe('making handlers', () => {
   });
 });
 
-onEverySystemMap('sockets that are no good', (mapOf) => {
-  test('a closed socket is refused', () => {
+onEverySystemMap('unusable sockets', (mapOf) => {
+  test('a closed socket throws', () => {
     near.close();
     expect(thrownBy(() => new IOHandler(mapOf(), near))).toMatchObject({ code: 'EBADF' });
     expect(mapOf().isEmpty()).toBe(true);
     expectServes(mapOf());
   });
 
-  test('a second handler for the same socket is refused, and the first stays', () => {
+  test('a second handler for the same socket throws, and the first stays registered', () => {
     const first = new Recorder(mapOf(), near);
     expect(thrownBy(() => new IOHandler(mapOf(), near)).message).toContain('already');
     far.send(Buffer.from('first'));
@@ -94,7 +94,7 @@ onEverySystemMap('sockets that are no good', (mapOf) => {
   });
 
   test.each([['x'], [NaN], [1.5], [2 ** 31], [undefined]])(
-    'a stand-in whose fileno() gives %p is refused',
+    'an object whose fileno() returns %p throws',
     (number) => {
       const standIn = Object.create(near, {
         fileno: { value: () => number },
@@ -107,14 +107,14 @@ onEverySystemMap('sockets that are no good', (mapOf) => {
     },
   );
 
-  test('a descriptor that was closed behind its back ends its handler alone', () => {
+  test('a descriptor closed without its handler ends only that handler', () => {
     const lost = new Recorder(mapOf(), near);
     const other = new Recorder(mapOf(), far);
     Socket.fromFd(lost.fileno()).close();
     lost.setWritable(true);
     turnUntil(mapOf(), () => lost.closed, 'the lost handler');
     expect(lost.events.at(-1)).toBe('cleanup');
-    // Its peer has seen the close as any other.
+    // Its peer gets the end as with any other close.
     turnUntil(mapOf(), () => other.closed, 'the end of its peer');
     expectServes(mapOf());
   });
@@ -146,7 +146,7 @@ describe('IOHandler', () => {
     return new IOHandler(map, end);
   }
 
-  test('after a refused address the same handler can connect', () => {
+  test('after an invalid address the same handler can connect', () => {
     const listener = Socket.create();
     listener.bind(['127.0.0.1', 0]);
     listener.listen(1);
@@ -168,7 +168,7 @@ describe('IOHandler', () => {
     expect(client.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
   });
 
-  test('what the socket cannot do is thrown, and the handler lives', () => {
+  test('an operation that the socket does not support throws, and the handler stays open', () => {
     const [end, peer] = Socket.pair(constants.AF_UNIX, constants.SOCK_DGRAM);
     const handler = new Recorder(map, end);
     expect(thrownBy(() => handler.send('x', constants.MSG_OOB))).toMatchObject({ errno: -95 });
@@ -194,21 +194,21 @@ describe('AcceptHandler and Server', () => {
     expectServes();
   });
 
-  test('listening before there is a socket says what is missing', () => {
+  test('listen without a socket throws an error that says what is missing', () => {
     expect(thrownBy(() => new AcceptHandler(map).listen(1))).toMatchObject({
       code: 'ERR_NO_SOCKET',
       message: expect.stringContaining('bind') as string,
     });
   });
 
-  test('binding twice is EINVAL, and listening goes on', () => {
+  test('binding twice is EINVAL, and the listener still works', () => {
     const acceptor = new AcceptHandler(map);
     acceptor.bind(['127.0.0.1', 0]);
     expect(thrownBy(() => acceptor.bind(['127.0.0.1', 0]))).toMatchObject({ code: 'EINVAL' });
     acceptor.listen(1);
   });
 
-  test('an address that is taken leaves room for another try', () => {
+  test('after EADDRINUSE, bind can be called again', () => {
     const first = new AcceptHandler(map);
     first.bind(['127.0.0.1', 0]);
     const second = new AcceptHandler(map);
@@ -247,25 +247,28 @@ describe('protocols', () => {
     expect(thrownBy(() => handler.sendAll('x'))).toMatchObject({ code: 'ERR_WRITE_AFTER_END' });
   });
 
-  test.each([[''], [5], [null], [Buffer.alloc(0)]])('a delimiter of %p is told', (delimiter) => {
-    const errors: unknown[] = [];
-    class Lines extends LineHandler {
-      override handleError(error: unknown): void {
-        errors.push(error);
-        this.close();
+  test.each([[''], [5], [null], [Buffer.alloc(0)]])(
+    'a delimiter of %p goes to handleError',
+    (delimiter) => {
+      const errors: unknown[] = [];
+      class Lines extends LineHandler {
+        override handleError(error: unknown): void {
+          errors.push(error);
+          this.close();
+        }
       }
-    }
-    const handler = new Lines(map, near);
-    handler.delimiter = delimiter as never;
-    handler.setReadable(true);
-    far.send(Buffer.from('a line\n'));
-    turnUntil(map, () => errors.length > 0, 'the error');
-    expect(String(errors[0])).toContain('delimiter must');
-    expectServes();
-  });
+      const handler = new Lines(map, near);
+      handler.delimiter = delimiter as never;
+      handler.setReadable(true);
+      far.send(Buffer.from('a line\n'));
+      turnUntil(map, () => errors.length > 0, 'the error');
+      expect(String(errors[0])).toContain('delimiter must');
+      expectServes();
+    },
+  );
 });
 
-test('a notifier that is handed no handler says so', () => {
+test('a notifier called without a handler throws an error that says so', () => {
   const notifier = new Notifier();
   for (const value of [...WRONG, undefined, 5]) {
     for (const method of ['readObj', 'writeObj', 'connectObj', 'closeObj', 'endObj'] as const) {

@@ -1,4 +1,4 @@
-/** Bad input to maps, and what is over: each says so, and changes nothing. */
+/** Wrong arguments to maps, and calls on closed objects: each throws, and changes nothing. */
 import { AcceptHandler, IOHandler, type Handler, type SocketMap, Socket } from '../../lib';
 import { candidates } from '../../lib/maps';
 import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
@@ -25,7 +25,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
       expectRefused(misuse('new', 'notifier', noNotifier, (value) => new Candidate(value)));
     });
 
-    test('an option that does not exist is named, with those that do', () => {
+    test('an unknown option throws an error that names it and the valid options', () => {
       const error = thrownBy(() => new Candidate({ notifer: undefined } as never));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).toMatch(/notifer.*notifier/);
@@ -33,7 +33,7 @@ describe.each(candidates.map((candidate) => [candidate.backend, candidate] as co
   },
 );
 
-onEveryMap('bad input', (map, { testWithoutFaults }) => {
+onEveryMap('wrong arguments', (map, { testWithoutFaults }) => {
   const NO_HANDLER = [...WRONG, undefined, 5, 'text', []];
   const METHODS = [
     'addHandler',
@@ -44,11 +44,11 @@ onEveryMap('bad input', (map, { testWithoutFaults }) => {
     'delWriter',
   ] as const;
 
-  test.each(METHODS)('%s refuses what is no handler', (method) => {
+  test.each(METHODS)('%s throws for a value that is no handler', (method) => {
     expectRefused(misuse(method, 'handler', NO_HANDLER, (value) => map()[method](value)));
   });
 
-  test.each(METHODS)("%s refuses another map's handler", (method) => {
+  test.each(METHODS)('%s throws for a handler of another map', (method) => {
     const [near, far] = Socket.pair();
     const other = new candidates[0]!();
     const handler = new IOHandler(other, near);
@@ -75,7 +75,7 @@ onEveryMap('bad input', (map, { testWithoutFaults }) => {
     expect(map().poll(0)).toBe(0);
   });
 
-  testWithoutFaults('a handler that is in already is refused, and stays', () => {
+  testWithoutFaults('adding a registered handler throws, and it stays registered', () => {
     const [near, far] = socketpair();
     const handler = new Recorder(map(), near);
     expect(thrownBy(() => map().addHandler(handler)).message).toContain('already');
@@ -84,13 +84,13 @@ onEveryMap('bad input', (map, { testWithoutFaults }) => {
     far.close();
   });
 
-  test('a handler that is closed cannot be added', () => {
+  test('adding a closed handler throws', () => {
     const handler = new IOHandler(map(), socketpair()[0]);
     handler.close();
     expect(thrownBy(() => map().addHandler(handler)).message).toContain('closed');
   });
 
-  test('a handler that is out can be taken out again, and closed', () => {
+  test('a deregistered handler can be deregistered again, and closed', () => {
     const [near, far] = socketpair();
     const handler = new Recorder(map(), near);
     map().delHandler(handler);
@@ -102,7 +102,7 @@ onEveryMap('bad input', (map, { testWithoutFaults }) => {
     far.close();
   });
 
-  test('the bad input of one callback is its own', () => {
+  test('a wrong argument in one callback does not affect other handlers', () => {
     const [near, far] = socketpair();
     const [near2, far2] = socketpair();
     class Careless extends Recorder {
@@ -123,7 +123,7 @@ onEveryMap('bad input', (map, { testWithoutFaults }) => {
   });
 });
 
-describe('what is closed says so', () => {
+describe('closed objects throw an error that says so', () => {
   let map: SocketMap;
   beforeEach(() => {
     map = new candidates[0]!();
@@ -173,7 +173,7 @@ describe('what is closed says so', () => {
     ['sendLine', (handler) => handler.sendLine('x')],
   ];
 
-  /** Every use, on a handler that never had a socket and on one that had. */
+  /** Calls every method on a handler that never had a socket, and on a closed one that had. */
   function expectSaid<H extends Handler>(
     make: (() => H)[],
     uses: readonly [string, (handler: H) => unknown][],
@@ -206,7 +206,7 @@ describe('what is closed says so', () => {
     expectSaid([() => new AcceptHandler(map), bound], accepting);
   });
 
-  test('a LineHandler, and its end() does nothing', () => {
+  test('a LineHandler, whose end() has no effect', () => {
     expectSaid<LineHandler>(
       [() => new LineHandler(map), () => new LineHandler(map, socketpair()[0])],
       [...io, ...lines],
@@ -217,7 +217,7 @@ describe('what is closed says so', () => {
     expect(handler.bufferedAmount).toBe(0);
   });
 
-  test('the method that was called is the one that is named', () => {
+  test('the error names the method that was called', () => {
     const handler = new IOHandler(map);
     const closed = new IOHandler(map);
     closed.close();
@@ -235,7 +235,7 @@ describe('what is closed says so', () => {
     expect(thrownBy(() => map.addWriter(closed)).message).toMatch('setWritable: this');
   });
 
-  test('before it has a socket, a handler says that', () => {
+  test('a handler without a socket throws an error that says so', () => {
     const handler = new IOHandler(map);
     for (const [name, use] of io.slice(0, 6)) {
       expect(thrownBy(() => use(handler), name)).toMatchObject({ code: 'ERR_NO_SOCKET' });
@@ -243,7 +243,7 @@ describe('what is closed says so', () => {
     expect(handler.fileno()).toBe(-1);
   });
 
-  test('poll, run and runSync inside a callback say why not (rule 18)', async () => {
+  test('poll, run and runSync in a callback throw an error with the reason (rule 18)', async () => {
     const told: Error[] = [];
     map.callSynchronized(() => {
       told.push(

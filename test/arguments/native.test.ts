@@ -1,4 +1,4 @@
-/** What native functions refuse. (test/fuzz calls them with anything, in any order.) */
+/** Wrong arguments to native functions. (test/fuzz calls them with random arguments.) */
 import os from 'node:os';
 import util from 'node:util';
 
@@ -16,7 +16,7 @@ const BACKENDS = ['select', 'poll', 'epoll'] as const;
 
 type Callable = (...args: unknown[]) => unknown;
 
-/** Calls it; what it throws has to be an error, what it returns something plain. */
+/** Calls it; it must throw an Error or return a plain value. */
 function callWith(fn: unknown, args: readonly unknown[]): unknown {
   try {
     const result = (fn as Callable)(...args);
@@ -45,7 +45,7 @@ test('the fuzzer knows every native function', () => {
   expect(Object.keys(slab).sort()).toEqual(Object.keys(SLAB_CALLS).sort());
 });
 
-test('a number that is no 32-bit integer is refused, not converted to another', () => {
+test('a number that is no 32-bit integer throws, and is not converted', () => {
   const good: Readonly<Record<string, unknown>> = {
     number: 1,
     time: 0,
@@ -73,7 +73,7 @@ test('a number that is no 32-bit integer is refused, not converted to another', 
 });
 
 describe.each(BACKENDS)('a %s backend', (name) => {
-  test('refuses a descriptor that is not open', () => {
+  test('throws for a descriptor that is not open', () => {
     const backend = make(name);
     for (const fd of [-1, -(2 ** 31), NOT_OPEN, 2 ** 31 - 1]) {
       expect(backend.add(fd, 1)).toBe(-EBADF);
@@ -84,7 +84,7 @@ describe.each(BACKENDS)('a %s backend', (name) => {
     backend.close();
   });
 
-  test('refuses a second registration and a mask of nothing', () => {
+  test('throws for a second registration and for an empty mask', () => {
     const [near, far] = socketpair();
     const backend = make(name);
     expect(backend.add(near.fileno(), 0)).toBe(-EINVAL);
@@ -97,7 +97,7 @@ describe.each(BACKENDS)('a %s backend', (name) => {
     far.close();
   });
 
-  test('is EBADF once closed', () => {
+  test('throws EBADF after close', () => {
     const backend = make(name);
     backend.close();
     backend.close();
@@ -107,13 +107,13 @@ describe.each(BACKENDS)('a %s backend', (name) => {
   });
 });
 
-test('a backend that the addon does not know is EINVAL', () => {
+test('an unknown backend is EINVAL', () => {
   for (const name of ['', 'kqueue', 'epoll\0', 'EPOLL', 'epoll'.repeat(1000)]) {
     expect(binding.createBackend(name)).toBe(-EINVAL);
   }
 });
 
-test('a slab’s recv and send stay within it, whatever integers they find', () => {
+test('recv and send of a slab stay within its memory, whatever the integers', () => {
   const memory = Buffer.alloc(96, '.');
   const transfer = new Int32Array(Transfer.fields);
   const slab = binding.makeSlab(transfer);
@@ -141,7 +141,7 @@ test('a slab’s recv and send stay within it, whatever integers they find', () 
   );
 });
 
-test('what is received stays within the offset and length that were asked for', () => {
+test('received bytes stay within the given offset and length', () => {
   const place = fc.integer({ min: -2, max: 40 });
   fc.assert(
     fc.property(place, place, (offset, length) => {
@@ -161,7 +161,7 @@ test('what is received stays within the offset and length that were asked for', 
   );
 });
 
-test('one array may stand in several places of select', () => {
+test('one array may be passed to select several times', () => {
   const [near, far] = socketpair();
   const fds = Int32Array.of(near.fileno());
   expect(binding.select(fds, fds, fds, 0)).toBe(1);

@@ -1,4 +1,4 @@
-/** Bad input to `asynchia/select` and to sockets: refused by name, and nothing else changes. */
+/** Wrong arguments to `asynchia/select` and to sockets: errors name them, and nothing changes. */
 import { constants, Socket, socketpair, Waker } from '../../lib';
 import { Epoll, Poll, POLLOUT, select } from '../../lib/select';
 import {
@@ -48,7 +48,7 @@ describe('select', () => {
     misuse('seconds', 'seconds', NO_SECONDS, (value) => select([], [], [], value)),
   ])('$use', expectRefused);
 
-  test('nothing at all', () => {
+  test('no arguments', () => {
     expect(() => (select as () => unknown)()).toThrow(TypeError);
   });
 });
@@ -68,7 +68,7 @@ describe.each(watchers)('%s', (name, watcher: Poll | Epoll) => {
     misuse('poll', 'seconds', NO_SECONDS, (value) => watcher.poll(value)),
   ])('$use', expectRefused);
 
-  test('goes on afterwards', () => {
+  test('still works afterwards', () => {
     expect(watcher.poll(0)).toEqual([[near.fileno(), POLLOUT]]);
     expect(() => watcher.unregister(far)).toThrow('ENOENT');
     expect(name).toBe(watcher.constructor.name);
@@ -134,13 +134,13 @@ describe('Socket', () => {
     ),
   ])('$use', expectRefused);
 
-  test('went through none of it', () => {
+  test('is unchanged after all errors', () => {
     expect(far.recvInto(Buffer.alloc(1))).toBeLessThan(0);
     far.send(Buffer.from('well'));
     expect(near.recvInto(bytes)).toBe(4);
   });
 
-  test('an offset or length of exactly what there is, is none too many', () => {
+  test('an offset or length of exactly the available bytes is valid', () => {
     expect(near.send(bytes, 8)).toBe(0);
     expect(near.send(bytes, 8, 0)).toBe(0);
     expect(near.sendMany([bytes], 8)).toBe(0);
@@ -167,7 +167,7 @@ const calls: [string, (socket: Socket) => unknown][] = [
   ['setsockopt', (socket) => socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, true)],
 ];
 
-describe('descriptors that are no good', () => {
+describe('unusable descriptors', () => {
   test.each(calls)('%s of a closed socket is EBADF', (_name, call) => {
     const socket = Socket.create();
     socket.close();
@@ -182,7 +182,7 @@ describe('descriptors that are no good', () => {
   });
 
   test.each(calls.filter(([name]) => !name.startsWith('un')))(
-    '%s of what is no socket is ENOTSOCK',
+    '%s of a descriptor that is no socket is ENOTSOCK',
     (_name, call) => {
       const fd = new Epoll();
       const socket = Socket.fromFd(fd.fileno());
@@ -191,13 +191,13 @@ describe('descriptors that are no good', () => {
     },
   );
 
-  test('a descriptor that is not open cannot be taken over', () => {
+  test('fromFd throws for a descriptor that is not open', () => {
     for (const fd of [NOT_OPEN, 2 ** 31 - 1]) {
       expect(thrownBy(() => Socket.fromFd(fd))).toMatchObject({ code: 'EBADF' });
     }
   });
 
-  test('a family or type that the kernel does not know is its error', () => {
+  test('an unknown family or type is an error of the kernel', () => {
     expect(thrownBy(() => Socket.create(999))).toMatchObject({ code: 'EAFNOSUPPORT' });
     expect(thrownBy(() => Socket.create(2, 15))).toMatchObject({ name: 'SystemError' });
     expect(thrownBy(() => Socket.pair(constants.AF_INET))).toMatchObject({ errno: -95 });
@@ -214,7 +214,7 @@ describe('descriptors that are no good', () => {
 });
 
 describe('Waker', () => {
-  test('is made of what a waker was posted as', () => {
+  test('is created from the message of a posted waker', () => {
     const values = [
       null,
       undefined,
@@ -231,7 +231,7 @@ describe('Waker', () => {
     expect(thrownBy(() => waker.wake())).toMatchObject({ code: 'EBADF' });
   });
 
-  test('that is closed says so', () => {
+  test('throws an error that says so after close', () => {
     const waker = new Waker({ descriptor: NOT_OPEN });
     waker.close();
     waker.close();

@@ -1,4 +1,4 @@
-/** The benchmark: every scenario once, tiny, for correctness; and the arithmetic of its rounds. */
+/** The benchmark: every scenario in a short form, and the statistics of its rounds. */
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -28,7 +28,7 @@ interface Told {
 const PATIENCE_MS = 110_000;
 const TIMEOUT_MS = PATIENCE_MS + 10_000;
 const hasCompiler = isInstalled('cc') && isInstalled('make');
-/** What needs the load generator, which is in C. Left out, aloud, without a compiler; not in CI. */
+/** Needs the load generator, which is in C. Skipped with a message where there is no compiler. */
 const withCompiler = hasCompiler ? test : test.skip;
 if (!hasCompiler) {
   process.stderr.write('bench: echo, churn, idle and check are left out: no C compiler and make\n');
@@ -51,8 +51,8 @@ interface Written {
 }
 
 /**
- * Runs a scenario, tiny, and returns what it printed and what it wrote. Each is measured for a tenth
- * of a second: where other programs had all of it, the scenario is run again.
+ * Runs a short scenario; returns its output and the file it wrote. Each is measured for a tenth
+ * of a second: where other programs had the CPU all that time, the scenario is run again.
  */
 async function bench(scenario: string, ...args: string[]): Promise<Written> {
   for (let tries = 1; ; tries++) {
@@ -73,7 +73,7 @@ async function benchOnce(scenario: string, ...args: string[]): Promise<Written> 
   try {
     expect([await program.ends(PATIENCE_MS), program.stderr]).toEqual([0, '']);
   } finally {
-    // One whose end was waited for in vain would take the machine from those that follow.
+    // A program that did not end in time would disturb the tests that follow.
     program.kill('SIGTERM');
   }
   return {
@@ -83,13 +83,13 @@ async function benchOnce(scenario: string, ...args: string[]): Promise<Written> 
   };
 }
 
-/** Who took part in every trial. All figures must be numbers, and those of time and rate positive. */
+/** The contestants of every trial. All figures must be numbers; times and rates must be positive. */
 function contestants({ results }: Told): string[] {
   for (const { figures, standings } of results) {
     for (const { name, figures: values } of standings) {
       for (const key of figures.map((figure) => figure.key)) {
         const median = values[key]?.median;
-        // The kernel's clock ticks may have hit no user code in so short a time; memory may shrink.
+        // User time may be 0 in so short a time (clock ticks); memory may shrink.
         if (['user', 'heap', 'rss', 'bytes'].includes(key)) continue;
         expect({ name, key, isPositive: median !== undefined && median >= 0 }).toEqual({
           name,
@@ -105,7 +105,7 @@ function contestants({ results }: Told): string[] {
 
 const MAPS = ['asynchia-epoll', 'asynchia-poll', 'asynchia-select'];
 
-describe('every scenario, once', () => {
+describe('every scenario in a short form', () => {
   withCompiler(
     'echo: every map against C and node:net, as JSON, table and HTML',
     async () => {
@@ -127,7 +127,7 @@ describe('every scenario, once', () => {
   );
 
   withCompiler(
-    'echo in an open loop, of those that were asked for',
+    'echo in an open loop, for the chosen contestants',
     async () => {
       const { told } = await bench('echo', '--only', 'asynchia-epoll,node-net', '--rate', '500');
       expect(contestants(told)).toEqual(['asynchia-epoll', 'node-net']);
@@ -159,7 +159,7 @@ describe('every scenario, once', () => {
       const { told, html, table } = await benchOnce('check');
       expect(told.verdicts?.length).toBeGreaterThan(15);
       const missing = told.verdicts?.filter(({ verdict }) => verdict === 'not measured');
-      // Those that are measured against what is not installed everywhere.
+      // Their references are not installed everywhere.
       const may = /Bun|system calls/;
       expect(missing?.filter(({ figure }) => !may.test(figure))).toEqual([]);
       expect(table).toContain('verdict');
@@ -193,7 +193,7 @@ describe('every scenario, once', () => {
 
 describe('the command line', () => {
   withCompiler(
-    'the C programs are built once, and outlive the copy of the package that built some of its own',
+    'the C programs are built once, and are kept when another copy of the package builds its own',
     async () => {
       const TMPDIR = mkdtempSync(path.join(folder, 'tmp-'));
       const copies = ['gone', 'here'].map((name) => {
@@ -214,7 +214,7 @@ describe('the command line', () => {
         });
       };
       for (const copy of copies) {
-        // Several at once: one of them builds, and none is left without.
+        // Several at once: one builds, and all find the programs.
         for (const program of [startOf(copy), startOf(copy)]) {
           expect([await program.ends(PATIENCE_MS), program.stderr]).toEqual([0, '']);
           expect(contestants(JSON.parse(program.stdout) as Told)).toEqual(['c-epoll']);
@@ -226,7 +226,7 @@ describe('the command line', () => {
     TIMEOUT_MS,
   );
 
-  test('without a compiler, says what it leaves out', async () => {
+  test('without a compiler, prints what it skips', async () => {
     const PATH = folder;
     const program = new Program(process.execPath, [cli, 'bench', 'echo', '--quick'], {
       PATH,
@@ -237,20 +237,20 @@ describe('the command line', () => {
     expect(program.stdout).toContain('echo, churn and idle are left out');
   });
 
-  test('--json alone prints nothing but JSON', async () => {
+  test('--json alone prints only JSON', async () => {
     const program = new Program(process.execPath, [cli, 'bench', 'timers', '--quick', '--json']);
     expect([await program.ends(), program.stderr]).toEqual([0, '']);
     expect(contestants(JSON.parse(program.stdout) as Told)).toContain('asynchia-callIn');
   });
 
-  test('a bad option is told, and nothing is measured', async () => {
+  test('an invalid option is reported, and nothing is measured', async () => {
     const program = new Program(process.execPath, [cli, 'bench', 'echo', '--rounds', 'many']);
     expect(await program.ends()).toBe(1);
     expect(program.stderr).toContain('--rounds <n>');
     expect(program.stdout).toBe('');
   });
 
-  test('a contestant that does not exist is told', async () => {
+  test('an unknown contestant is reported', async () => {
     const program = new Program(process.execPath, [cli, 'bench', 'timers', '--only', 'nobody']);
     expect(await program.ends()).toBe(1);
     expect(program.stderr).toContain('nobody');
@@ -276,7 +276,7 @@ describe('rounds', () => {
     expect(pairedRatios([2, 200, 2], [1, 100, 1])).toMatchObject({ median: 2, low: 2, high: 2 });
   });
 
-  test('no place in a round is always the same one’s', () => {
+  test('the order of contestants changes from round to round', () => {
     const names = ['a', 'b', 'c'];
     const orders = [0, 1, 2].map((round) => orderOfRound(names, round));
     expect(orders).toEqual([

@@ -1,4 +1,4 @@
-/** The scripts that own their thread: the raw select(2) one, and the echo server on `runSync`. */
+/** The examples that block their thread: the one with select(2), and the echo server on `runSync`. */
 import {
   backends,
   endAll,
@@ -12,7 +12,7 @@ import {
 } from '../support/examples';
 import { isInstalled } from '../support/processes';
 
-// Left out, aloud, where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; in CI that is an error.
 const testWith = (...commands: string[]) => (commands.every(isInstalled) ? test : test.skip);
 
 afterEach(endAll);
@@ -20,7 +20,7 @@ afterEach(endAll);
 describe('watch-stdin', () => {
   const script = scriptOf('watch-stdin');
 
-  test('ticks while its input is silent, and tells what comes', async () => {
+  test('ticks while its input is silent, and prints its input', async () => {
     const watch = start(process.execPath, [script, 0.05]);
     await watch.says('tick 2\n');
     watch.write('hello\n');
@@ -48,7 +48,7 @@ describe('watch-stdin', () => {
     expect(watch.stdout).toMatch(/^\d+ bytes: .*\nEnd of input: \d+ bytes, 0 ticks\.\n$/);
   });
 
-  testWith('script')('watches a terminal, whose end is Ctrl-D', async () => {
+  testWith('script')('reads a terminal until Ctrl-D', async () => {
     const watch = start('script', ['-qec', `"${process.execPath}" "${script}" 0.05`, '/dev/null']);
     await watch.says('tick 2\r\n');
     watch.write('typed\n');
@@ -59,7 +59,7 @@ describe('watch-stdin', () => {
     expect(await watch.ends()).toBe(0);
   });
 
-  test('refuses a timer that would spin', async () => {
+  test('refuses a timer of 0 seconds', async () => {
     const watch = start(process.execPath, [script, 0]);
     expect(await watch.ends()).toBe(1);
     expect(watch.stderr).toContain('RangeError');
@@ -95,7 +95,7 @@ while data := s.recv(4096): os.write(1, data)`,
     expect(first.stdout).toBe('one\ntwo\nfour\n');
   });
 
-  testWith('python3')('echoes all to one who sends much before it reads', async () => {
+  testWith('python3')('echoes everything to a client that sends much before it reads', async () => {
     const echo = example('blocking-echo', backend, 0, 1);
     const client = python(
       await portOf(echo),
@@ -113,7 +113,7 @@ print(len(sent), received == sent)`,
     expect(echo.stderr).toBe('');
   });
 
-  testWith('nc', 'python3')('stops on quit, not waiting for ever for others', async () => {
+  testWith('nc', 'python3')('stops on quit, without waiting for other clients', async () => {
     const echo = example('blocking-echo', backend, 0);
     const port = await portOf(echo);
     const idle = python(port, `s.sendall(b'here\\n')\nprint(s.recv(5))\nprint(s.recv(5))`);
@@ -130,7 +130,7 @@ print(len(sent), received == sent)`,
     await idle.says("b''");
   });
 
-  testWith('nc')('what is said after quit is not heard', async () => {
+  testWith('nc')('input after quit is ignored', async () => {
     const echo = example('blocking-echo', backend, 0);
     const client = nc(await portOf(echo));
     client.write('hello\nquit\nhello again\n');

@@ -1,12 +1,12 @@
-/** The chat, with users who have nc, socat and Python. */
+/** The chat, with clients that use nc, socat and Python. */
 import { backends, endAll, example, nc, portOf, python, socat } from '../support/examples';
 import { isInstalled, type Program } from '../support/processes';
 
-// Left out, aloud, where one of them is not installed; in CI that is an error.
+// Skipped with a message where one of them is not installed; in CI that is an error.
 const installed = ['nc', 'socat', 'python3'].map(isInstalled).every(Boolean);
 const describeChat = installed ? describe.each(backends) : describe.skip.each(backends);
 
-/** A user of Python: what it is told to write is said, what it hears is printed. */
+/** A Python client: sends its standard input, prints what it receives. */
 const TALK = `
 while True:
   for ready in select.select([s, 0], [], [])[0]:
@@ -16,7 +16,7 @@ while True:
     else: os.write(1, data)
 `;
 
-/** Takes a nickname and never reads; says what became of the connection when its input ends. */
+/** Sets a nickname and never reads; prints how the connection ended when its input ends. */
 const SLEEP = `
 s.sendall(b'sleepy\\n')
 sys.stdin.read()
@@ -47,7 +47,7 @@ describeChat('the chat on %s', (backend) => {
     return user;
   }
 
-  test('what one says goes to all others, with notices of who comes and goes', async () => {
+  test('a message goes to all other users; joins and leaves are announced', async () => {
     const ann = await join(nc(port), 'ann');
     const bob = await join(socat(port), 'bob');
     await ann.says('* bob has joined.\n');
@@ -60,7 +60,7 @@ describeChat('the chat on %s', (backend) => {
     cyd.write('hello, bob\n');
     await bob.says('<cyd> hello, bob\n');
 
-    // One by the end of its input, one by its death.
+    // One by the end of its input, one by a signal.
     ann.endInput();
     await bob.says('* ann has left.\n');
     expect(await ann.ends()).toBe(0);
@@ -71,7 +71,7 @@ describeChat('the chat on %s', (backend) => {
     expect(chat.stderr).toBe('');
   });
 
-  test('nicknames that are taken or bad are refused, until they are free or good', async () => {
+  test('used or invalid nicknames are refused', async () => {
     const ann = await join(nc(port), 'ann');
     const bob = socat(port);
     bob.write('Ann\n');
@@ -88,13 +88,13 @@ describeChat('the chat on %s', (backend) => {
     await bob.says('* ANN has joined.\n');
   });
 
-  test('a user who never reads is dropped, and nobody waits for it', async () => {
+  test('a user who never reads is dropped, and does not delay the others', async () => {
     const ann = await join(nc(port), 'ann');
     const bob = await join(python(port, TALK), 'bob');
     const sleepy = python(port, SLEEP);
     await ann.says('* sleepy has joined.\n');
 
-    // Every round is heard while sleepy's unread lines pile up: in its kernel's buffers first.
+    // Every round arrives while sleepy's unread lines accumulate, first in the kernel's buffers.
     const line = `${'chatter '.repeat(100)}\n`;
     let round = 0;
     while (!ann.stdout.includes('* sleepy has left.\n') && round < PATIENT_ROUNDS) {
@@ -115,7 +115,7 @@ describeChat('the chat on %s', (backend) => {
     expect(chat.stderr).toBe('');
   });
 
-  test('a reset, a line without end and control characters trouble nobody else', async () => {
+  test('a reset, an endless line and control characters do not affect other users', async () => {
     const ann = await join(nc(port), 'ann');
     const rude = python(
       port,
@@ -136,13 +136,13 @@ s.close()`,
     expect(chat.stderr).toBe('');
   });
 
-  test('Ctrl-C ends it with status 0, and everybody with it', async () => {
+  test('Ctrl-C ends it with status 0, and closes all connections', async () => {
     const ann = await join(nc(port), 'ann');
     const bob = await join(socat(port), 'bob');
     chat.kill('SIGINT');
     expect(await chat.ends()).toBe(0);
     for (const user of [ann, bob]) {
-      // The server's end they have had; they wait for that of their input.
+      // They got the server's end, and wait for the end of their input.
       user.endInput();
       expect(await user.ends()).toBe(0);
     }

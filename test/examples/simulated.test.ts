@@ -9,7 +9,7 @@ async function outputOf(env: NodeJS.ProcessEnv): Promise<string[]> {
   return program.stdout.trimEnd().split('\n');
 }
 
-test('the careless greeter is found out, the other is not, and the printed seed repeats it', async () => {
+test('the bug of the careless greeter is found, and the printed seed repeats it', async () => {
   const [careless, careful] = await outputOf({ ASYNCHIA_SEED: '' });
   const found = /^CarelessGreeter: seed (\d+) \(ASYNCHIA_SEED=\1 repeats it\): answered /.exec(
     careless ?? '',

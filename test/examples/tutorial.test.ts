@@ -1,4 +1,4 @@
-/** The tutorial's programs, word for word, and what `npm start` makes of them. */
+/** The tutorial's programs, and `npm start`, which runs both. */
 import { once } from 'node:events';
 import net from 'node:net';
 
@@ -8,14 +8,14 @@ import { until } from '../support/turns';
 
 const PORT = 25000;
 const GREETING = 'Hello from the echo-client\n';
-// Left out, aloud, where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; in CI that is an error.
 const withNc = isInstalled('nc') ? test : test.skip;
 
 afterEach(endAll);
 
 /**
- * The tutorial's port is fixed, and whoever else tries the tutorial on this machine has it for a
- * moment: tries again until it was ours.
+ * The tutorial's port is fixed; another run of the tutorial on this machine may use it for a
+ * moment: tries again until the port is free.
  */
 async function onTutorialPort(run: () => Promise<void>): Promise<void> {
   for (let triesLeft = 20; ; triesLeft--) {
@@ -31,7 +31,7 @@ async function onTutorialPort(run: () => Promise<void>): Promise<void> {
 }
 
 describe.each(backends)('the tutorial on %s', (backend) => {
-  withNc('the server prints what nc sends, and notices that it leaves', () =>
+  withNc('the server prints what nc sends, and its end', () =>
     onTutorialPort(async () => {
       const server = example('tutorial/server', backend);
       await until(() => isListening(PORT) || server.status !== null, 'the server');
@@ -56,7 +56,7 @@ describe.each(backends)('the tutorial on %s', (backend) => {
     }),
   );
 
-  test('both together: labelled, complete, over by itself', () =>
+  test('npm start prints the labelled output of both, and ends', () =>
     onTutorialPort(async () => {
       const tutorial = example('tutorial/main', backend);
       await tutorial.says('That is all.');
@@ -75,7 +75,7 @@ describe.each(backends)('the tutorial on %s', (backend) => {
     }));
 });
 
-test('the tutorial fails, and says why, where its port is in use', () =>
+test('the tutorial fails with a reason when its port is in use', () =>
   onTutorialPort(async () => {
     const other = net.createServer((socket) => socket.resume()).listen(PORT, '127.0.0.1');
     await once(other, 'listening');
@@ -89,12 +89,12 @@ test('the tutorial fails, and says why, where its port is in use', () =>
     }
   }));
 
-test('the tutorial leaves no process behind where it is stopped', () =>
+test('the tutorial leaves no process behind when it is stopped', () =>
   onTutorialPort(async () => {
     const tutorial = example('tutorial/main', 'epoll');
     await tutorial.says('The server listens');
     tutorial.kill('SIGTERM');
-    // 0 where the signal came after all was done; what matters is that it ends what it started.
+    // 0 if the signal came after both had ended; what matters is that no process is left.
     expect([0, 1]).toContain(await tutorial.ends());
     await until(() => !isListening(PORT), 'the server to be gone');
   }));
