@@ -39,7 +39,10 @@ export default defineConfig(
   },
   {
     files: ['lib/**/*.ts'],
-    rules: { '@typescript-eslint/explicit-module-boundary-types': 'error' },
+    rules: {
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }],
+    },
   },
   {
     files: ['examples/**/*.ts', 'bench/**/*.ts'],

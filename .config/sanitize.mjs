@@ -1,6 +1,6 @@
 // Runs tests with the addon under gcc's sanitizers:
-//   npm run sanitize -- address [tests…]    AddressSanitizer with leaks, UndefinedBehaviorSanitizer
-//   npm run sanitize -- thread [tests…]     ThreadSanitizer
+//   npm run check -- sanitize address [tests…]    AddressSanitizer with leaks, UndefinedBehaviorSanitizer
+//   npm run check -- sanitize thread [tests…]     ThreadSanitizer
 // Tests go to jest; a script (….js) and its arguments go to node. Without any: the whole suite, or,
 // for threads, what more than one of them has a hand in.
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -31,11 +31,11 @@ const KINDS = {
     runs: [
       ['dist/fuzz/threads.js'],
       [
-        'test/waker',
-        'test/worker-threads',
-        'test/several-maps',
+        'test/loop/waker',
+        'test/process/worker-threads',
+        'test/loop/several-maps',
         'test/conformance/connect',
-        'test/lookups',
+        'test/sockets/lookups',
       ],
     ],
     env: {
@@ -77,5 +77,6 @@ const statuses = (args.length > 0 ? [args] : kind.runs).map((what) =>
   run(process.execPath, what[0]?.endsWith('.js') ? what : [jest, ...what], env),
 );
 process.exitCode = showReports() && statuses.every((status) => status === 0) ? 0 : 1;
+// The next program loads the addon that users get.
 rmSync(path.join(root, 'build'), { recursive: true });
-run('npm', ['run', '--silent', 'build:native']);
+run('npm', ['run', '--silent', 'build']);

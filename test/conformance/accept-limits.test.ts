@@ -1,4 +1,4 @@
-/** How many connections a listener takes: at once, and in a turn. */
+/** Limits of a listener: maxConnections and acceptsPerTurn. */
 
 import type { Socket } from '../../lib';
 import { AcceptHandler, Handler, IOHandler, Server, type SocketMap } from '../../lib';
@@ -9,7 +9,7 @@ import { onEveryMap } from '../support/maps';
 import { createSocket, reset } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
-/** Keeps what it accepts, and does with it what the test says. */
+/** Keeps accepted connections, and handles them as the test says. */
 class Acceptor extends AcceptHandler {
   readonly accepted: Socket[] = [];
   readonly errors: string[] = [];
@@ -25,7 +25,7 @@ class Acceptor extends AcceptHandler {
   }
 }
 
-onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
+onEveryMap('limits of a listener', (map, { testWithoutFaults }) => {
   let clients: Socket[];
   let acceptor: Acceptor;
   beforeEach(() => {
@@ -56,7 +56,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     expect(acceptor.accepted.length).toBe(count);
   }
 
-  test('at the limit the others wait, and the listener does not spin', () => {
+  test('at maxConnections, further connections wait in the backlog, without busy looping', () => {
     acceptor.maxConnections = 3;
     connect(10);
     turnUntilAccepted(3);
@@ -78,17 +78,17 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
       new IOHandler(on, socket).setReadable(true);
       reset(client);
     },
-    'its handler is idle for too long': (socket, _client, on) => {
+    'its handler times out': (socket, _client, on) => {
       new IOHandler(on, socket).idleTimeout = 0.001;
     },
     'the socket is closed without a handler': (socket) => socket.close(),
     'the socket is detached': (socket) => kernel().close(socket.detach()),
-    'its handler was taken out, and is closed': (socket, _client, on) => {
+    'its handler is deregistered and closed': (socket, _client, on) => {
       const handler = new IOHandler(on, socket);
       on.delHandler(handler);
       handler.close();
     },
-    'its descriptor is found to be gone': (socket, _client, on) => {
+    'its descriptor is no longer open': (socket, _client, on) => {
       const handler = new (class extends Handler {
         override handleError(): void {}
       })(on, socket);
@@ -99,7 +99,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     },
   };
 
-  testWithoutFaults.each(Object.entries(endings))('accepting goes on when %s', (_name, end) => {
+  testWithoutFaults.each(Object.entries(endings))('accepting continues when %s', (_name, end) => {
     acceptor.maxConnections = 1;
     connect(3);
     for (let count = 1; count <= 3; count++) {
@@ -108,7 +108,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     }
   });
 
-  test('accepting goes on when handleAccept closes, or throws, in the same turn', () => {
+  test('accepting continues when handleAccept closes the connection or throws, in the same iteration', () => {
     acceptor.maxConnections = 1;
     acceptor.onAccept = (socket) => {
       if (acceptor.accepted.length % 2 === 0) throw new Error('not this one');
@@ -119,7 +119,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     expect(acceptor.errors).toEqual(Array(5).fill('not this one'));
   });
 
-  test('closing twice, or a detached one, makes room for one', () => {
+  test('closing twice, or closing a detached socket, frees one place', () => {
     acceptor.maxConnections = 1;
     connect(3);
     turnUntilAccepted(1);
@@ -131,7 +131,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'while run() runs, all are served in the end, and never too many at once',
+    'in run(), every connection is served in the end, never more than the limit at a time',
     async () => {
       let open = 0;
       let most = 0;
@@ -170,7 +170,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     },
   );
 
-  test('raised while it rests, the limit is heeded at once', () => {
+  test('a raised limit takes effect at once', () => {
     acceptor.maxConnections = 1;
     connect(5);
     turnUntilAccepted(1);
@@ -180,7 +180,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     turnUntilAccepted(5);
   });
 
-  test('lowered, the limit is heeded by the next', () => {
+  test('a lowered limit applies to the next connection', () => {
     acceptor.maxConnections = 3;
     connect(2);
     turnUntilAccepted(2);
@@ -194,7 +194,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     turnUntilAccepted(3);
   });
 
-  test('those that came before there was a limit do not count', () => {
+  test('connections accepted before a limit was set do not count', () => {
     connect(3);
     turnUntilAccepted(3);
     acceptor.maxConnections = 1;
@@ -205,7 +205,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     expect(acceptor.accepted.length).toBe(4);
   });
 
-  test('pausing and resuming the listener does not lift the limit', () => {
+  test('pausing and resuming the listener keeps the limit', () => {
     acceptor.maxConnections = 1;
     connect(3);
     turnUntilAccepted(1);
@@ -227,7 +227,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     turnUntilAccepted(2);
   });
 
-  test('connections outlive their listener, and the map', () => {
+  test('connections may be closed after their listener and their map', () => {
     acceptor.maxConnections = 2;
     connect(3);
     turnUntilAccepted(2);
@@ -253,7 +253,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     for (const socket of small.accepted) socket.close();
   });
 
-  testWithoutFaults('a turn accepts acceptsPerTurn at most', () => {
+  testWithoutFaults('an iteration accepts at most acceptsPerTurn connections', () => {
     acceptor.acceptsPerTurn = 5;
     connect(60);
     while (acceptor.accepted.length < 60) {
@@ -267,7 +267,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
 
   const NO_LIMIT = [...WRONG, undefined, 'text', '5', [], NaN, -1, 0, 1.5, -Infinity];
 
-  test('bad limits are refused by name', () => {
+  test('invalid limits throw an error that names the option', () => {
     expectRefused(
       misuse('set', 'maxConnections', NO_LIMIT, (value) => (acceptor.maxConnections = value)),
     );
@@ -278,7 +278,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     ] as const) {
       const listen = (value: never): void => {
         const listener = new Acceptor(map());
-        // As a class field does it.
+        // As a class field defines it.
         Object.defineProperty(listener, name, { value });
         listener.bind(['127.0.0.1', 0]);
         listener.listen(1);
@@ -290,7 +290,7 @@ onEveryMap('most connections at once', (map, { testWithoutFaults }) => {
     );
   });
 
-  test('a limit that turns bad is told, without spinning, and mended', () => {
+  test('a limit changed to an invalid value is reported without busy looping, and can be corrected', () => {
     acceptor.acceptsPerTurn = NaN;
     connect(1);
     turnUntil(map(), () => acceptor.errors.length > 0, 'the error');

@@ -13,7 +13,7 @@ import { expectQuiet, turnUntil, until } from '../support/turns';
 
 const { SO_LINGER, SOL_SOCKET } = constants;
 
-/** Keeps what it accepts, and does what the test says. */
+/** Keeps accepted connections, and does what the test says. */
 class Acceptor extends AcceptHandler {
   readonly accepted: Socket[] = [];
   readonly errors: string[] = [];
@@ -64,7 +64,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
   }
 
   testWithoutFaults(
-    'rule 12: a turn accepts a bounded number, and all others have their turns',
+    'rule 12: an iteration accepts a bounded number of connections, and other handlers are called',
     () => {
       const CLIENTS = 300;
       connect(CLIENTS);
@@ -86,7 +86,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('a listener that is paused while it accepts stops there, and goes on where it stopped', () => {
+  test('a listener paused in handleAccept stops accepting until it is resumed', () => {
     acceptor.onAccept = () => {
       if (acceptor.accepted.length === 10) acceptor.setReadable(false);
     };
@@ -98,7 +98,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     turnUntil(map(), () => acceptor.accepted.length === 40, 'the other connections');
   });
 
-  test('a listener that is closed while it accepts accepts no more', () => {
+  test('a listener closed in handleAccept accepts no more connections', () => {
     acceptor.onAccept = () => {
       if (acceptor.accepted.length === 10) acceptor.close();
     };
@@ -109,7 +109,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     expect(map().isEmpty()).toBe(true);
   });
 
-  test('a connection whose handleAccept throws is closed, and others are accepted', () => {
+  test('a connection whose handleAccept throws is closed, and accepting continues', () => {
     acceptor.onAccept = () => {
       if (acceptor.accepted.length === 2) throw new Error('not this one');
     };
@@ -119,7 +119,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     expect(acceptor.accepted.map((socket) => socket.closed)).toEqual([false, true, false]);
   });
 
-  test('rule 9: so is one whose handleAccept rejects, unless a handler took it', async () => {
+  test('rule 9: a connection whose handleAccept rejects is closed, unless a handler owns it', async () => {
     acceptor.onAccept = async (socket) => {
       const isTaken = acceptor.accepted.length === 2;
       if (isTaken) new Recorder(map(), socket);
@@ -132,8 +132,8 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     expect(acceptor.accepted.map((socket) => socket.closed)).toEqual([true, false]);
   });
 
-  test('rules 6, 7: taken out of the map by handleAccept, it accepts no more', () => {
-    // A listener that is ready turn after turn takes several at a time.
+  test('rules 6, 7: a listener deregistered in handleAccept accepts no more connections', () => {
+    // A listener that stays ready accepts several connections in one iteration.
     acceptor.onAccept = () => {
       if (acceptor.accepted.length === 3) map().delHandler(acceptor);
     };
@@ -145,7 +145,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     turnUntil(map(), () => acceptor.accepted.length === 20, 'the others');
   });
 
-  test('a connection that a handler took before handleAccept threw is left to it', () => {
+  test('a connection that a handler owns stays open when handleAccept throws', () => {
     acceptor.onAccept = (socket) => {
       new Recorder(map(), socket);
       throw new Error('afterwards');
@@ -167,7 +167,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
   ];
 
   test.each(failures)(
-    'rule 9: where handleAccept %s, a handler keeps it that was taken out of the map',
+    'rule 9: where handleAccept %s, a deregistered handler keeps its connection',
     async (_how, fail) => {
       acceptor.onAccept = (socket) => {
         map().delHandler(new Recorder(map(), socket));
@@ -181,7 +181,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
   );
 
   testOnSystem.each(failures)(
-    'rule 9: where handleAccept %s, a handler of another map keeps it',
+    'rule 9: where handleAccept %s, a handler of another map keeps its connection',
     async (_how, fail) => {
       const other = new DefaultSocketMap();
       acceptor.onAccept = (socket) => {
@@ -196,7 +196,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('a handler whose constructor throws serves nobody, and is closed', () => {
+  test('a handler whose constructor throws is closed', () => {
     const made: Recorder[] = [];
     const told: unknown[] = [];
     class HalfMade extends Recorder {
@@ -218,7 +218,7 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     expect(told).toEqual([new Error('no database')]);
   });
 
-  test('connections that nobody keeps are closed', () => {
+  test('connections without a handler are closed', () => {
     const plain = new AcceptHandler(map());
     plain.bind(['127.0.0.1', 0]);
     plain.listen(10);
@@ -228,17 +228,20 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
     expect(client.events).toEqual(['connect', 'close', 'cleanup']);
   });
 
-  testWithoutFaults('a client that has gone before it was accepted disturbs nobody', () => {
-    connect(3);
-    clients[1]?.setsockopt(SOL_SOCKET, SO_LINGER, Buffer.from(Int32Array.of(1, 0).buffer));
-    clients[1]?.close();
-    turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
-    expectQuiet(map());
-    expect(acceptor.errors).toEqual([]);
-  });
+  testWithoutFaults(
+    'a client that disconnects before it is accepted does not affect other clients',
+    () => {
+      connect(3);
+      clients[1]?.setsockopt(SOL_SOCKET, SO_LINGER, Buffer.from(Int32Array.of(1, 0).buffer));
+      clients[1]?.close();
+      turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
+      expectQuiet(map());
+      expect(acceptor.errors).toEqual([]);
+    },
+  );
 });
 
-/** A server that runs out of descriptors, and gets some back after a while. */
+/** A server that runs out of descriptors, and gets some back later. */
 const EXHAUSTED = `
   const fs = require('node:fs');
   const map = new DefaultSocketMap();
@@ -274,7 +277,7 @@ onEverySystemMap('out of descriptors', (map) => {
     for (const socket of sockets.splice(0)) socket.destroy();
   });
 
-  /** A client, and what it has been answered. */
+  /** A client, and the answers it has received. */
   function client(program: Program): { socket: net.Socket; answered: () => string } {
     const port = Number(/port (\d+)/.exec(program.stdout)?.[1]);
     let text = '';
@@ -286,7 +289,7 @@ onEverySystemMap('out of descriptors', (map) => {
   }
 
   test.each(['map.run();', 'map.runSync();'])(
-    'rule 13: the listener rests, the others do not, and who waits is served in the end: %s',
+    'rule 13: the listener backs off, connections are served, clients are accepted later: %s',
     async (run) => {
       const program = scriptOn(map(), EXHAUSTED + run, 64);
       await program.says('port');
@@ -295,17 +298,17 @@ onEverySystemMap('out of descriptors', (map) => {
       const others = Array.from({ length: 5 }, () => client(program));
       for (const { socket } of others) socket.write('waited');
       await program.says('told EMFILE');
-      // The listener rests, and whoever is connected does not notice.
+      // The listener backs off; open connections are served as before.
       first.socket.write('here');
       await until(() => first.answered() === 'here', 'an answer while descriptors are out');
       await program.says('busy false often false');
       for (const { answered } of others) {
         await until(() => answered() === 'waited', 'an answer once there are descriptors again');
       }
-      // It has recovered, for whoever comes now.
+      // The listener has recovered: new clients are accepted.
       const last = client(program);
       last.socket.write('late');
-      await until(() => last.answered() === 'late', 'an answer to one that came later');
+      await until(() => last.answered() === 'late', 'an answer to a client that connected later');
     },
   );
 });

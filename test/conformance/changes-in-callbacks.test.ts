@@ -26,7 +26,7 @@ onEveryMap('changes in callbacks', (map) => {
       expect(handler.events.at(-1)).toBe('cleanup');
     });
 
-    test('rule 6: a handler closes another, and makes a new one', () => {
+    test('rule 6: a handler closes another handler, and creates a new one', () => {
       const [otherSocket, otherPeer] = socketpair();
       const other = new Recorder(map(), otherSocket);
       const [newSocket, newPeer] = socketpair();
@@ -43,7 +43,7 @@ onEveryMap('changes in callbacks', (map) => {
       newPeer.close();
     });
 
-    test('rule 6: a handler takes itself out of the map', () => {
+    test('rule 6: a handler deregisters itself', () => {
       const handler = provoked((it) => map().delHandler(it));
       const told = handler.events.length;
       expectQuiet(map());
@@ -52,7 +52,7 @@ onEveryMap('changes in callbacks', (map) => {
       expect(handler.count('cleanup')).toBe(1);
     });
 
-    test('rule 6: a handler takes another out and puts it in again', () => {
+    test('rule 6: a handler deregisters another handler and registers it again', () => {
       const [ours, theirs] = socketpair();
       const other = new Recorder(map(), ours);
       sendText(theirs, 'x');
@@ -81,7 +81,7 @@ onEveryMap('changes in callbacks', (map) => {
     });
   });
 
-  test('rule 6: a listener that closes itself in handleAccept accepts no more', () => {
+  test('rule 6: a listener that closes itself in handleAccept accepts no more connections', () => {
     const accepted: unknown[] = [];
     class Once extends AcceptHandler {
       override handleAccept(socket: { close(): void }): void {
@@ -107,7 +107,7 @@ onEveryMap('changes in callbacks', (map) => {
 });
 
 onEveryMap('two handlers in one batch', (map, { testWithoutFaults }) => {
-  /** Two handlers that are ready at once; whichever comes first does `action` to the other. */
+  /** Two handlers, both ready: the first to be called does `action` to the other. */
   function both(prepare: (handler: Acting) => void, action: (other: Acting) => void) {
     const pairs = [socketpair(), socketpair()];
     const handlers = pairs.map(([ours, theirs]) => {
@@ -131,7 +131,7 @@ onEveryMap('two handlers in one batch', (map, { testWithoutFaults }) => {
 
   afterEach(() => closeKept(map()));
 
-  testWithoutFaults('rule 6: one that is closed by the other gets no event', () => {
+  testWithoutFaults('rule 6: a handler closed earlier in the batch gets no event', () => {
     const { first, second } = both(
       () => {},
       (other) => other.close(),
@@ -142,7 +142,7 @@ onEveryMap('two handlers in one batch', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 6: one that is taken out by the other gets no event until it is in again',
+    'rule 6: a handler deregistered earlier in the batch gets no event until it is registered again',
     () => {
       const { second } = both(
         () => {},
@@ -155,18 +155,21 @@ onEveryMap('two handlers in one batch', (map, { testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 7: reading that the other withdrew is not called in that batch', () => {
-    const { second } = both(
-      () => {},
-      (other) => other.setReadable(false),
-    );
-    expectQuiet(map());
-    expect(second.events).toEqual([]);
-    second.setReadable(true);
-    turnUntil(map(), () => second.received === 'x', 'the other to read');
-  });
+  testWithoutFaults(
+    'rule 7: handleRead is not called in a batch in which another handler paused reading',
+    () => {
+      const { second } = both(
+        () => {},
+        (other) => other.setReadable(false),
+      );
+      expectQuiet(map());
+      expect(second.events).toEqual([]);
+      second.setReadable(true);
+      turnUntil(map(), () => second.received === 'x', 'the other to read');
+    },
+  );
 
-  test('rule 7: writing that the other withdrew is not called in that batch', () => {
+  test('rule 7: handleWrite is not called in a batch in which another handler cleared write interest', () => {
     const { first, second } = both(
       (handler) => {
         handler.setReadable(false);
@@ -179,19 +182,22 @@ onEveryMap('two handlers in one batch', (map, { testWithoutFaults }) => {
     expect(second.count('write')).toBe(0);
   });
 
-  testWithoutFaults('rule 7: writing that handleRead withdrew is not called after it', () => {
-    const [ours, theirs] = socketpair();
-    const handler = new Acting(map(), ours);
-    handler.setWritable(true);
-    handler.on.read = () => handler.setWritable(false);
-    sendText(theirs, 'x');
-    map().poll(1);
-    expectQuiet(map());
-    expect(handler.events).toEqual(['read x']);
-    theirs.close();
-  });
+  testWithoutFaults(
+    'rule 7: handleWrite is not called after handleRead cleared write interest',
+    () => {
+      const [ours, theirs] = socketpair();
+      const handler = new Acting(map(), ours);
+      handler.setWritable(true);
+      handler.on.read = () => handler.setWritable(false);
+      sendText(theirs, 'x');
+      map().poll(1);
+      expectQuiet(map());
+      expect(handler.events).toEqual(['read x']);
+      theirs.close();
+    },
+  );
 
-  testWithoutFaults('rule 7: interest that is withdrawn and asked for again is as it was', () => {
+  testWithoutFaults('rule 7: pausing and resuming before the wait changes nothing', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.setReadable(false);

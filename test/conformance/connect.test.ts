@@ -1,4 +1,4 @@
-/** Connecting: what becomes of it arrives by the loop (rule 8). */
+/** Connecting: the loop delivers success and failure (rule 8). */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -55,7 +55,7 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     ['an array', (port: number) => ['127.0.0.1', port] as const],
     ['an object', (port: number) => ({ host: '127.0.0.1', port })],
     ['a name with an IPv4 listener only', (port: number) => ['localhost', port] as const],
-  ])('rule 8: success arrives at handleConnect (%s)', (_name, addressOf) => {
+  ])('rule 8: success calls handleConnect (%s)', (_name, addressOf) => {
     const listener = tcpListener();
     const bound = listener.getsockname();
     const handler = new Recorder(map());
@@ -72,18 +72,21 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
   test.each([
     ['a path', () => path.join(directory, `${map().backend}-listens`)],
     ['an abstract name', () => `\0asynchia-${process.pid}-${map().backend}`],
-  ])('rule 8: a unix socket stands at once, and the loop tells (%s)', (_name, address) => {
-    const listener = unixListener(address());
-    const handler = new Recorder(map());
-    handler.connect(address());
-    expect(handler.events).toEqual([]);
-    turnUntil(map(), () => handler.connected, 'the connection');
-    expectQuiet(map());
-    expect(handler.events).toEqual(['connect']);
-    listener.close();
-  });
+  ])(
+    'rule 8: a unix socket connects at once, and the loop calls handleConnect (%s)',
+    (_name, address) => {
+      const listener = unixListener(address());
+      const handler = new Recorder(map());
+      handler.connect(address());
+      expect(handler.events).toEqual([]);
+      turnUntil(map(), () => handler.connected, 'the connection');
+      expectQuiet(map());
+      expect(handler.events).toEqual(['connect']);
+      listener.close();
+    },
+  );
 
-  test('rule 8: a refusal arrives at handleConnectFailed and says who refused', () => {
+  test('rule 8: a refusal calls handleConnectFailed with an error that names the address', () => {
     const [host, port] = deadAddress();
     const handler = failed([host, port]);
     expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
@@ -95,20 +98,23 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     ['a refusal', (): Address => deadAddress()],
     ['an unknown path', (): Address => path.join(directory, 'missing')],
     ['an unknown name', (): Address => ['no-such-host.invalid', 80]],
-  ])('rule 8: after %s, connecting again is refused, and says what to do', (_name, address) => {
-    const handler = new Acting(map());
-    handler.on.connectFailed = () => handler.connect(tcpListener().getsockname());
-    handler.connect(address());
-    turnUntil(map(), () => handler.closed, 'the failure');
-    expectQuiet(map());
-    expect(handler.events).toEqual([
-      expect.stringMatching(/^connectFailed E/),
-      expect.stringMatching(/^error connect: this Acting is ending; make a new handler/),
-      'cleanup',
-    ]);
-  });
+  ])(
+    'rule 8: after %s, a second connect throws, and its message says what to do',
+    (_name, address) => {
+      const handler = new Acting(map());
+      handler.on.connectFailed = () => handler.connect(tcpListener().getsockname());
+      handler.connect(address());
+      turnUntil(map(), () => handler.closed, 'the failure');
+      expectQuiet(map());
+      expect(handler.events).toEqual([
+        expect.stringMatching(/^connectFailed E/),
+        expect.stringMatching(/^error connect: this Acting is ending; make a new handler/),
+        'cleanup',
+      ]);
+    },
+  );
 
-  test('rule 8: a socket that was handed in is not replaced where a name has other addresses', () => {
+  test('rule 8: a socket passed to the constructor is not replaced when a name has several addresses', () => {
     const { SOL_SOCKET, SO_KEEPALIVE } = constants;
     const own = createSocket();
     own.setsockopt(SOL_SOCKET, SO_KEEPALIVE, true);
@@ -127,15 +133,15 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     expect(refused.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
   });
 
-  test('rule 8: a name all of whose addresses refuse fails once', () => {
+  test('rule 8: a name whose addresses all refuse calls handleConnectFailed once', () => {
     const handler = failed(['localhost', deadAddress()[1]]);
     expect(handler.events).toEqual(['connectFailed ECONNREFUSED', 'cleanup']);
   });
 
-  test('rule 8: an unknown name arrives at handleConnectFailed', () => {
+  test('rule 8: an unknown name calls handleConnectFailed', () => {
     const handler = failed(['no-such-host.invalid', 80]);
     expect(handler.events).toEqual([
-      // Without a name server the look-up fails another way.
+      // Without a name server the look-up fails with another code.
       expect.stringMatching(/^connectFailed (ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/),
       'cleanup',
     ]);
@@ -145,13 +151,13 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     });
   });
 
-  test('rule 8: an address that no route leads to arrives at handleConnectFailed', () => {
-    // tcp(7): nobody can connect to a multicast address, as the kernel says at the call.
+  test('rule 8: an address without a route calls handleConnectFailed', () => {
+    // tcp(7): connect(2) to a multicast address fails at once.
     const handler = failed(['224.0.0.1', 80]);
     expect(handler.events).toEqual(['connectFailed ENETUNREACH', 'cleanup']);
   });
 
-  test('rule 8: a unix path where nothing is, or nobody listens', () => {
+  test('rule 8: a unix path that does not exist, or has no listener', () => {
     expect(failed(path.join(directory, 'missing')).events).toEqual([
       'connectFailed ENOENT',
       'cleanup',
@@ -171,7 +177,7 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     listener.close();
   });
 
-  test('rule 8: an attempt that nobody answers times out', () => {
+  test('rule 8: an attempt without an answer times out', () => {
     const listener = tcpListener(0);
     const waiting = createSocket();
     waiting.connect(listener.getsockname());
@@ -196,12 +202,12 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     ['a name with a space', ['no such host', 80]],
     ['an empty path', ''],
     ['a path that is too long', `/${'x'.repeat(108)}`],
-  ])('rule 8: a malformed address throws at the call (%s)', (_name, address) => {
+  ])('rule 8: an invalid address throws at the call (%s)', (_name, address) => {
     const handler = new Recorder(map());
     expect(() => handler.connect(address as Address)).toThrow(/address/);
     expectQuiet(map());
     expect(handler.events).toEqual([]);
-    // The handler is as it was.
+    // The handler can still connect.
     expect(failed(deadAddress()).events[0]).toBe('connectFailed ECONNREFUSED');
     handler.connect(deadAddress());
     turnUntil(map(), () => handler.closed, 'the failure');
@@ -211,8 +217,8 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     ['an address', (): Address => deadAddress()],
     ['a name', (): Address => ['localhost', 9]],
     ['an unknown name', (): Address => ['no-such-host.invalid', 9]],
-    ['what fails at once', (): Address => path.join(directory, 'missing')],
-  ])('rules 3, 8: close() while connecting to %s ends in handleCleanup alone', (_name, address) => {
+    ['an address that fails at once', (): Address => path.join(directory, 'missing')],
+  ])('rules 3, 8: close() while connecting to %s calls handleCleanup alone', (_name, address) => {
     const handler = new Recorder(map());
     handler.connect(address());
     handler.close();
@@ -222,7 +228,7 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     expect(map().isEmpty()).toBe(true);
   });
 
-  test('rule 8: connecting twice throws, and the first attempt goes on', () => {
+  test('rule 8: connecting twice throws, and the first attempt continues', () => {
     const listener = tcpListener();
     const handler = new Recorder(map());
     handler.connect(listener.getsockname());
@@ -233,22 +239,25 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
     listener.close();
   });
 
-  testWithoutFaults('rules 3, 8: what is asked for early waits for the connection', () => {
-    const listener = tcpListener();
-    const handler = new Acting(map());
-    handler.setWritable(true);
-    handler.sendAll('early ');
-    handler.connect(listener.getsockname());
-    expect(handler.sendAll('bird')).toBe(true);
-    expect(handler.bufferedAmount).toBe(10);
-    turnUntil(map(), () => handler.bufferedAmount === 0, 'it to be sent');
-    expect(handler.events[0]).toBe('connect');
-    const { socket } = listener.accept()!;
-    untilReady(socket, POLLIN);
-    expect(receiveText(socket)).toBe('early bird');
-    socket.close();
-    listener.close();
-  });
+  testWithoutFaults(
+    'rules 3, 8: interest and output set while connecting wait for the connection',
+    () => {
+      const listener = tcpListener();
+      const handler = new Acting(map());
+      handler.setWritable(true);
+      handler.sendAll('early ');
+      handler.connect(listener.getsockname());
+      expect(handler.sendAll('bird')).toBe(true);
+      expect(handler.bufferedAmount).toBe(10);
+      turnUntil(map(), () => handler.bufferedAmount === 0, 'it to be sent');
+      expect(handler.events[0]).toBe('connect');
+      const { socket } = listener.accept()!;
+      untilReady(socket, POLLIN);
+      expect(receiveText(socket)).toBe('early bird');
+      socket.close();
+      listener.close();
+    },
+  );
 
   const transfers: Record<string, (handler: Failing) => unknown> = {
     send: (handler) => handler.send('early'),
@@ -258,7 +267,7 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
   };
 
   test.each(Object.entries(transfers))(
-    'rule 8: a refused attempt is told as one, and %s meanwhile does not hide it',
+    'rule 8: a refused attempt calls handleConnectFailed, even after %s',
     (_name, transfer) => {
       const handler = new Failing(map());
       handler.connect(deadAddress());
@@ -270,7 +279,7 @@ onEveryMap('connect', (map, { testWithoutFaults }) => {
   );
 
   test.each(Object.entries(transfers))(
-    'rule 8: %s before any attempt throws, and the attempt succeeds all the same',
+    'rule 8: %s before any attempt throws, and a later attempt succeeds',
     (_name, transfer) => {
       const listener = tcpListener();
       const handler = new Failing(map(), createSocket());

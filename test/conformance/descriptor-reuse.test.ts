@@ -1,8 +1,10 @@
-/** Never a stale event: descriptors' numbers are used again (rule 6). */
+/** Descriptor numbers are reused: a handler gets only the events of its own descriptor (rule 6). */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 
 import type { Socket } from '../../lib';
+import { candidates, EpollSocketMap } from '../../lib/maps';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEveryMap } from '../support/maps';
@@ -15,9 +17,9 @@ import {
   tcpListener,
   untilReady,
 } from '../support/streams';
-import { expectQuiet, turnUntil } from '../support/turns';
+import { expectQuiet, turnUntil, until } from '../support/turns';
 
-/** Takes every free descriptor below `fd`, so that `fd` is the next that the kernel hands out. */
+/** Occupies every free descriptor below `fd`, so that `fd` is the next one (open(2)). */
 function occupyBelow(fd: number): void {
   for (;;) {
     const taken = createSocket();
@@ -37,7 +39,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   /**
-   * Two handlers are ready at once. Whichever comes first closes the other and has `successor` use
+   * Two handlers are ready at once. The first to be called closes the other and lets `successor` use
    * its number; returns that successor, after the batch.
    */
   function replaced(successor: () => Recorder, pair: () => [Socket, Socket] = socketpair) {
@@ -69,7 +71,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   }
 
   testWithoutFaults.each(streams)(
-    'rule 6: a new socket on a closed number has no old event (%s)',
+    'rule 6: a new socket on a reused descriptor gets no stale event (%s)',
     (_n, pair) => {
       let peer: Socket | undefined;
       const handler = replaced(() => {
@@ -87,7 +89,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 6: a socket accepted on a closed number has no old event', () => {
+  testWithoutFaults('rule 6: a socket accepted on a reused descriptor gets no stale event', () => {
     const listener = tcpListener();
     const client = createSocket();
     client.connect(listener.getsockname());
@@ -102,9 +104,9 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 6: a connection under way on a closed number is not taken for standing',
+    'rule 6: a pending connection on a reused descriptor is not taken for established',
     () => {
-      // One that waits fills a backlog of 0; the kernel then leaves what else comes unanswered.
+      // One waiting connection fills a backlog of 0; the kernel leaves further attempts unanswered.
       const listener = tcpListener(0);
       const waiting = createSocket();
       waiting.connect(listener.getsockname());
@@ -123,7 +125,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('rule 6: a number that is used again between two waits has only its own events', () => {
+  test('rule 6: a descriptor reused between two waits gets only its own events', () => {
     const [ours, theirs] = socketpair();
     const first = new Recorder(map(), ours);
     map().poll(0);
@@ -146,7 +148,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testOnSystem(
-    'rules 5, 6: a closed descriptor that lives on in a child reports no more',
+    'rules 5, 6: a closed descriptor that a child process still has open reports no events',
     async () => {
       const [ours, theirs] = socketpair();
       const first = new Recorder(map(), ours);
@@ -161,7 +163,7 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
       sendText(theirs, 'for the child');
       const before = performance.now();
       expect(map().poll(0.05)).toBe(0);
-      // Rule 10: it has waited, so there was nothing that ended the wait.
+      // Rule 10: the wait was not cut short, so no event was reported.
       expect(performance.now() - before).toBeGreaterThanOrEqual(50);
       const [reused, peer] = socketpair();
       expect(reused.fileno()).toBe(fd);
@@ -174,3 +176,87 @@ onEveryMap('descriptor reuse', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 });
+
+onEveryMap('a descriptor closed without its handler', (map) => {
+  test('rule 6: after a direct close of the socket, the next handler can use its descriptor', () => {
+    const [ours, theirs] = socketpair();
+    const before = new Recorder(map(), ours);
+    map().poll(0);
+    const fd = before.fileno();
+    ours.close();
+    const kept: Socket[] = [];
+    while (!kept.some((socket) => socket.fileno() === fd)) kept.push(...socketpair());
+    const at = kept.findIndex((socket) => socket.fileno() === fd);
+    const [next, peer] = [kept[at]!, kept[at ^ 1]!];
+    const after = new Recorder(map(), next);
+    sendText(peer, 'hello');
+    turnUntil(map(), () => after.received === 'hello', 'what the next one is sent');
+    expectQuiet(map());
+    expect(before.count('cleanup')).toBe(1);
+    expect(after.closed).toBe(false);
+    for (const socket of [theirs, ...kept]) socket.close();
+  });
+});
+
+// Only epoll can detect it: poll(2) and select(2) report on whatever has the number now.
+test('epoll: rule 6: a descriptor that now belongs to another file is not closed with the handler', () => {
+  const map = new EpollSocketMap();
+  const [ours, theirs] = socketpair();
+  const handler = new Recorder(map, ours);
+  handler.setReadable(false);
+  map.poll(0);
+  const fd = handler.fileno();
+  closeSync(fd);
+  // Lower numbers may be free as well; the kernel uses the lowest first.
+  const strangers = [openSync('/dev/null', 'r')];
+  while (!strangers.includes(fd)) strangers.push(openSync('/dev/null', 'r'));
+  handler.setReadable(true);
+  turnUntil(map, () => handler.closed, 'the loss of the descriptor');
+  map.close();
+  expect(handler.events).toEqual([expect.stringContaining('EBADF'), 'cleanup']);
+  expect(() => fstatSync(fd)).not.toThrow();
+  for (const stranger of strangers) closeSync(stranger);
+  theirs.close();
+});
+
+test.each(candidates.filter((each) => each.available).map((each) => [each.backend, each] as const))(
+  '%s: rule 6: a handler created by another running map on a reused descriptor gets no stale event',
+  async (_name, mapClass) => {
+    const first = new mapClass();
+    const second = new mapClass();
+    const [trigger, pull] = socketpair();
+    const [ours, theirs] = socketpair();
+    const old = new Recorder(second, ours);
+    const kept: Socket[] = [];
+    const made: Recorder[] = [];
+    class Replacing extends Recorder {
+      override handleRead(): void {
+        this.read(10);
+        const fd = old.fileno();
+        old.close();
+        let next: Socket | undefined;
+        while (next === undefined) {
+          kept.push(...socketpair());
+          next = kept.find((socket) => socket.fileno() === fd);
+        }
+        made.push(new Recorder(second, next));
+      }
+    }
+    new Replacing(first, trigger);
+    const running = [first.run(), second.run()];
+    // Both are ready in one wait.
+    pull.send(Buffer.from('x'));
+    theirs.close();
+    try {
+      await until(() => old.closed, 'the first map to replace the handler');
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(made.map((handler) => handler.events)).toEqual([[]]);
+    } finally {
+      // A running map keeps the process alive.
+      first.close();
+      second.close();
+      await Promise.all(running);
+    }
+    for (const socket of [pull, ...kept]) socket.close();
+  },
+);

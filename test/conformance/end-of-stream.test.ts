@@ -1,4 +1,4 @@
-/** The end of a stream comes after all bytes before it (rules 1 and 2). */
+/** The end of a stream is delivered after all bytes before it (rules 1 and 2). */
 import type { Socket, SocketMap } from '../../lib';
 import { transportOf } from '../../lib/handlers/handler';
 import { POLLERR, POLLHUP, POLLIN } from '../../lib/select';
@@ -12,18 +12,18 @@ import { expectQuiet, turnUntil } from '../support/turns';
 interface Ending {
   readonly pair: () => [Socket, Socket];
   readonly leave: (peer: Socket) => void;
-  /** What the handler is told when all is read. */
+  /** The callback after everything is read. */
   readonly told: string;
 }
 
-/** How a peer can go, having sent its last words. */
+/** How a peer can end the stream after its last bytes. */
 const endings: readonly (readonly [string, Ending])[] = [
   ['a unix close', { pair: socketpair, leave: (peer) => peer.close(), told: 'close' }],
   ['a FIN', { pair: tcpPair, leave: (peer) => peer.close(), told: 'close' }],
   ['a half-close', { pair: tcpPair, leave: (peer) => peer.shutdown(1), told: 'close' }],
   ['a reset', { pair: tcpPair, leave: reset, told: 'close ECONNRESET' }],
   [
-    // unix(7) has no FIN of its own: closing with bytes unread is its reset.
+    // unix(7): closing with unread bytes resets the connection.
     'a unix close with unread bytes',
     {
       pair: () => {
@@ -38,7 +38,7 @@ const endings: readonly (readonly [string, Ending])[] = [
   ],
 ];
 
-/** A handler whose peer has sent its last words and gone; both have arrived. */
+/** A handler whose peer has sent bytes and closed; both have arrived. */
 function afterLastWords(map: SocketMap, { pair, leave }: Ending): Recorder {
   const [ours, theirs] = pair();
   sendText(theirs, 'last words');
@@ -48,26 +48,29 @@ function afterLastWords(map: SocketMap, { pair, leave }: Ending): Recorder {
 }
 
 onEveryMap('end of stream', (map, { testWithoutFaults }) => {
-  test.each(streams)('rule 1: a bare end is no reason for handleRead (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new Recorder(map(), ours);
-    theirs.close();
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['close', 'cleanup']);
-  });
+  test.each(streams)(
+    'rule 1: an end without bytes does not call handleRead (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      theirs.close();
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['close', 'cleanup']);
+    },
+  );
 
-  test('rule 3: a reset of which only the error is reported as yet is an end, with that error', () => {
+  test('rule 3: a reset of which only the error is reported so far calls handleClose with that error', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Acting(map(), ours);
     reset(theirs);
     untilReady(ours, POLLHUP);
-    // The kernel sets the error first (tcp_reset): a wait on another core may see that alone.
+    // The kernel sets the error first (tcp_reset): a wait on another core may see only that.
     handler[transportOf].ready(POLLIN | POLLERR);
     turnUntil(map(), () => handler.closed, 'the end');
     expect(handler.events).toEqual(['close ECONNRESET', 'cleanup']);
   });
 
-  test('rule 1: a bare reset is no reason for handleRead', () => {
+  test('rule 1: a reset without bytes does not call handleRead', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     reset(theirs);
@@ -76,7 +79,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults.each(streams)(
-    'rule 1: handleRead is called while bytes are left (%s)',
+    'rule 1: handleRead is called until all bytes are read (%s)',
     (_name, pair) => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
@@ -88,18 +91,15 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults(
-    'rule 1: handleRead is called again and again for bytes that nobody reads',
-    () => {
-      const [ours, theirs] = socketpair();
-      const handler = new Recorder(map(), ours);
-      handler.readBytes = 0;
-      sendText(theirs, 'x');
-      map().poll(1);
-      map().poll(1);
-      expect(handler.events).toEqual(['read ', 'read ']);
-    },
-  );
+  testWithoutFaults('rule 1: handleRead is called in each iteration while bytes are unread', () => {
+    const [ours, theirs] = socketpair();
+    const handler = new Recorder(map(), ours);
+    handler.readBytes = 0;
+    sendText(theirs, 'x');
+    map().poll(1);
+    map().poll(1);
+    expect(handler.events).toEqual(['read ', 'read ']);
+  });
 
   describe.each(endings)('before %s', (_name, ending) => {
     test('rule 2: all bytes can be read before handleClose', () => {
@@ -108,7 +108,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
       expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
     });
 
-    test('rule 2: all bytes can be read, however slowly, before handleClose', () => {
+    test('rule 2: all bytes can be read in small parts before handleClose', () => {
       const handler = afterLastWords(map(), ending);
       handler.readBytes = 1;
       turnUntil(map(), () => handler.closed, 'the end');
@@ -117,7 +117,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
       expect(handler.events).toEqual([...reads, ending.told, 'cleanup']);
     });
 
-    test('rules 2, 5: a paused handler is quiet, and told once setReadable let it read', () => {
+    test('rules 2, 5: a paused handler gets no callbacks until setReadable(true)', () => {
       const handler = afterLastWords(map(), ending);
       handler.setReadable(false);
       expectQuiet(map());
@@ -127,7 +127,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
       expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
     });
 
-    test('rules 2, 5: a paused handler is quiet, and told once it has read by itself', () => {
+    test('rules 2, 5: a paused handler gets handleClose after it has read all bytes itself', () => {
       const handler = afterLastWords(map(), ending);
       handler.setReadable(false);
       expectQuiet(map());
@@ -139,7 +139,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
       expect(handler.events).toEqual([ending.told, 'cleanup']);
     });
 
-    test('rule 2: a peek is no reading', () => {
+    test('rule 2: a peek does not count as reading', () => {
       const handler = afterLastWords(map(), ending);
       handler.setReadable(false);
       expectQuiet(map());
@@ -151,7 +151,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
       expect(handler.events).toEqual(['read last words', ending.told, 'cleanup']);
     });
 
-    test('rules 2, 5: pausing, resuming and pausing again loses nothing', () => {
+    test('rules 2, 5: pausing, resuming and pausing again loses no bytes', () => {
       const handler = afterLastWords(map(), ending);
       handler.setReadable(false);
       expectQuiet(map());
@@ -165,7 +165,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
     });
   });
 
-  test('rule 2: the end that comes while bytes lie unread is told after them', () => {
+  test('rule 2: an end that arrives while bytes are unread is delivered after them', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
@@ -181,7 +181,7 @@ onEveryMap('end of stream', (map, { testWithoutFaults }) => {
     expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
 
-  test.each(streams)('rule 2: a megabyte before the end arrives whole (%s)', (_name, pair) => {
+  test.each(streams)('rule 2: a megabyte before the end arrives completely (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
     const sender = new Recorder(map(), theirs);

@@ -1,4 +1,4 @@
-/** What handlers throw (rule 9). */
+/** Exceptions and rejections in callbacks (rule 9). */
 import { AcceptHandler, type Handled, type Handler, Notifier } from '../../lib';
 import type { Socket, SocketMap, SystemError } from '../../lib';
 import { candidates } from '../../lib/maps';
@@ -10,7 +10,7 @@ import { Recorder } from '../support/recorder';
 import { receiveText, sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
 import { turnUntil, until } from '../support/turns';
 
-/** A handler that is ready to read; its peer stays open. */
+/** A handler with bytes to read; its peer stays open. */
 function readyHandler(map: SocketMap): Acting {
   return provoke.read(map);
 }
@@ -21,7 +21,7 @@ function failing(message: string): () => never {
   };
 }
 
-/** Has all that a handler throws come out of the loop. */
+/** Throws every error from the loop. */
 class Unforgiving extends Acting {
   override handleError(error: unknown): void {
     super.handleError(error);
@@ -42,7 +42,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   afterEach(() => closeKept(map()));
 
   describe.each(callbackNames)('in the callback %s', (name) => {
-    /** Calls back once, with `action`; returns what the handler was told from then on. */
+    /** Triggers the callback once, with `action`; returns the callbacks from then on. */
     function toldFrom(action: () => Handled): { told: string[]; handler: Acting } {
       const handler = provoke[name](map());
       let from = -1;
@@ -55,19 +55,19 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
       return { told: handler.events.slice(from), handler };
     }
 
-    test('rule 9: what is thrown goes to handleError', () => {
+    test('rule 9: an exception goes to handleError', () => {
       const { told } = toldFrom(failing('thrown on purpose'));
       expect(told[0]).toBe('error thrown on purpose');
     });
 
-    test('rules 3, 9: a handler that throws lives on, or ends, as ever', () => {
+    test('rules 3, 9: a handler whose callback throws stays open, or ends, as without the exception', () => {
       const { handler } = toldFrom(failing('thrown on purpose'));
       const isEnd = name === 'close' || name === 'connectFailed' || name === 'cleanup';
       expect(handler.closed).toBe(isEnd);
       expect(handler.count('cleanup')).toBe(isEnd ? 1 : 0);
     });
 
-    test('rule 9: what a promise rejects with goes to handleError', async () => {
+    test('rule 9: a rejection goes to handleError', async () => {
       const { handler } = toldFrom(async () => {
         await Promise.resolve();
         throw new Error('rejected on purpose');
@@ -76,7 +76,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     });
   });
 
-  test('rule 9: what handleAccept throws goes to handleError, and accepting goes on', () => {
+  test('rule 9: an exception in handleAccept goes to handleError, and accepting continues', () => {
     const told: unknown[] = [];
     class Listener extends AcceptHandler {
       override handleAccept(): void {
@@ -91,12 +91,12 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     server.listen(8);
     const clients = [new Recorder(map()), new Recorder(map())];
     for (const client of clients) client.connect(server.socket.getsockname());
-    // The socket that nobody took is closed.
+    // A socket without a handler is closed.
     turnUntil(map(), () => clients.every((client) => client.closed), 'both to be turned away');
     expect(told).toEqual(['not welcome', 'not welcome']);
   });
 
-  test('rule 9: what is no Error goes to handleError as it is', () => {
+  test('rule 9: a thrown value that is no Error goes to handleError unchanged', () => {
     const handler = readyHandler(map());
     handler.on.read = () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- users do
@@ -107,7 +107,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 9: what handleError throws comes out of poll, and nobody loses an event',
+    'rule 9: poll throws what handleError throws, and other handlers lose no events',
     () => {
       const before = readyHandler(map());
       unforgiving(map(), 'unforgiven');
@@ -118,12 +118,12 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
       expect(before.events).toEqual(['read x']);
       expect(after.events).toEqual(['read x']);
       expect(isCalled).toBe(true);
-      // The map goes on.
+      // The map can still be used.
       expect(map().poll(0)).toBe(0);
     },
   );
 
-  testWithoutFaults('rule 9: several such errors of one turn come out together', () => {
+  testWithoutFaults('rule 9: several such errors in one iteration are thrown together', () => {
     unforgiving(map(), 'one');
     const between = readyHandler(map());
     unforgiving(map(), 'two');
@@ -139,7 +139,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     expect(between.events).toEqual(['read x']);
   });
 
-  testWithoutFaults('rule 9: what handleError throws comes out of runSync', () => {
+  testWithoutFaults('rule 9: runSync throws what handleError throws', () => {
     const other = readyHandler(map());
     unforgiving(map(), 'unforgiven');
     expect(() => map().runSync()).toThrow('unforgiven');
@@ -148,7 +148,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 9: what handleError throws rejects run(), which can be called again',
+    'rule 9: run() rejects with what handleError throws, and can be called again',
     async () => {
       const other = readyHandler(map());
       unforgiving(map(), 'unforgiven');
@@ -162,7 +162,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   );
 
   testWithoutFaults(
-    'rule 9: what handleError throws of a rejected promise comes out of the next poll',
+    'rule 9: the next poll throws what handleError throws about a rejection',
     async () => {
       const handler = unforgiving(map(), '');
       handler.on.read = () => Promise.reject(new Error('late'));
@@ -172,7 +172,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  test('rule 9: a promise that rejects while the map runs rejects run()', async () => {
+  test('rule 9: a rejection while the map runs rejects run(), where handleError rethrows it', async () => {
     const handler = unforgiving(map(), '');
     handler.on.read = async () => {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -181,7 +181,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     await expect(map().run()).rejects.toThrow('late');
   });
 
-  test('rules 3, 9: what handleCleanup and its handleError throw at close() is not lost', () => {
+  test('rules 3, 9: close() throws what handleCleanup and its handleError throw', () => {
     const [ours, theirs] = tcpPair();
     keep(map(), theirs);
     const handler = new Unforgiving(map(), ours);
@@ -191,7 +191,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     expect(() => map().poll(0)).toThrow('at the end');
   });
 
-  test('rule 9: closing the map lets an error of one handler keep no other from its cleanup', () => {
+  test('rule 9: close() of the map cleans up all handlers, even if one throws', () => {
     const first = new Unforgiving(map(), tcpListener());
     first.on.cleanup = failing('at the end');
     const second = readyHandler(map());
@@ -201,7 +201,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testOnSystem(
-    'rule 9: handleError prints the stack to stderr, and the program goes on',
+    'rule 9: the default handleError prints the stack to stderr, and the program continues',
     async () => {
       const program = runScript(
         `const { IOHandler, socketpair } = require('asynchia');
@@ -237,7 +237,7 @@ describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
   let map: SocketMap;
   let peers: Socket[];
 
-  /** Does not get as far as telling the victim. */
+  /** Throws before it calls the handler. */
   class Broken extends Notifier {
     override drainObj(handler: Handler): void {
       if (handler === victim) throw new Error('a broken notifier');
@@ -259,7 +259,7 @@ describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
     for (const peer of peers) peer.close();
   });
 
-  test('rule 9: does not keep what others have sent from leaving', () => {
+  test('rule 9: does not prevent the output of other handlers', () => {
     const recorders = [1, 2, 3].map(() => {
       const [ours, theirs] = socketpair();
       peers.push(theirs);
@@ -275,7 +275,7 @@ describe.each(mapClasses)('%s: a notifier that throws', (_name, Map) => {
     expect(peers.slice(1).map((peer) => receiveText(peer))).toEqual(['sent', 'sent']);
   });
 
-  test('rule 9: does not keep others from hearing that they failed', () => {
+  test('rule 9: does not prevent handleConnectFailed of other handlers', () => {
     const recorders = [1, 2, 3].map(() => new Recorder(map));
     [victim] = recorders;
     for (const recorder of recorders) recorder.connect('/no/such/path');

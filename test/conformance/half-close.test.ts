@@ -1,4 +1,4 @@
-/** Peers that end their side and go on reading (rule 14). */
+/** Peers that half-close and still read (rule 14). */
 import net from 'node:net';
 
 import { constants, type Socket, type SocketMap } from '../../lib';
@@ -15,7 +15,7 @@ class HalfOpen extends Acting {
   override allowHalfOpen = true;
 }
 
-/** A client that has asked, ended its own side, and reads the answer in small pieces. */
+/** A client that sends a request, half-closes, and reads the answer in small parts. */
 function askAndEnd(map: SocketMap, socket: Socket, request = ''): Recorder {
   const client = new Recorder(map, socket);
   client.readBytes = 16 * 1024;
@@ -37,20 +37,23 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
     expect(client.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
 
-  test.each(streams)('rule 14: what is sent in handleRead before the end (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new Acting(map(), ours);
-    handler.on.read = () => {
-      delete handler.on.read;
-      handler.sendAll(BIG);
-    };
-    const client = askAndEnd(map(), theirs, 'request');
-    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
-    expect(client.received === BIG).toBe(true);
-    expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
-  });
+  test.each(streams)(
+    'rule 14: a peer gets what handleRead sent before the end (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new Acting(map(), ours);
+      handler.on.read = () => {
+        delete handler.on.read;
+        handler.sendAll(BIG);
+      };
+      const client = askAndEnd(map(), theirs, 'request');
+      turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+      expect(client.received === BIG).toBe(true);
+      expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+    },
+  );
 
-  test('rule 14: handleClose is told when all is sent, not before', () => {
+  test('rule 14: handleClose is called after all output is sent', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.sendAll(BIG);
@@ -64,7 +67,7 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
     expect(client.received === BIG).toBe(true);
   });
 
-  test('rules 2, 14: a paused handler with output waiting sends it, reads, and ends', () => {
+  test('rules 2, 14: a paused handler sends its buffered output, reads, and ends', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
@@ -79,22 +82,25 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
     expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
   });
 
-  test.each(streams)('rule 14: allowHalfOpen: handleEnd once, then end() (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new HalfOpen(map(), ours);
-    const client = askAndEnd(map(), theirs, 'request');
-    turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
-    expectQuiet(map());
-    handler.sendAll('answer ');
-    expectQuiet(map());
-    handler.end('and goodbye');
-    turnUntil(map(), () => handler.closed && client.closed, 'both to end');
-    expect(client.received).toBe('answer and goodbye');
-    const told = handler.events.filter((event) => event !== 'write');
-    expect(told).toEqual(['read request', 'end', 'cleanup']);
-  });
+  test.each(streams)(
+    'rule 14: allowHalfOpen: handleEnd is called once, then end() closes (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new HalfOpen(map(), ours);
+      const client = askAndEnd(map(), theirs, 'request');
+      turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
+      expectQuiet(map());
+      handler.sendAll('answer ');
+      expectQuiet(map());
+      handler.end('and goodbye');
+      turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+      expect(client.received).toBe('answer and goodbye');
+      const told = handler.events.filter((event) => event !== 'write');
+      expect(told).toEqual(['read request', 'end', 'cleanup']);
+    },
+  );
 
-  test('rule 14: allowHalfOpen: handleEnd once, then close()', () => {
+  test('rule 14: allowHalfOpen: handleEnd is called once, then close() closes', () => {
     const [ours, theirs] = tcpPair();
     const handler = new HalfOpen(map(), ours);
     handler.on.end = () => handler.close();
@@ -104,7 +110,7 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
     theirs.close();
   });
 
-  test('rule 14: allowHalfOpen: big output after handleEnd arrives whole', () => {
+  test('rule 14: allowHalfOpen: large output after handleEnd arrives completely', () => {
     const [ours, theirs] = tcpPair();
     const handler = new HalfOpen(map(), ours);
     handler.on.end = () => handler.end(BIG);
@@ -116,14 +122,14 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
   });
 
   test.each(streams)(
-    'rules 4, 14: a half-open handler whose peer vanishes ends (%s)',
+    'rules 4, 14: a half-open handler whose peer closes completely ends (%s)',
     (_n, pair) => {
       const [ours, theirs] = pair();
       const handler = new HalfOpen(map(), ours);
       theirs.shutdown(constants.SHUT_WR);
       turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
       theirs.close();
-      // TCP cannot know before it is answered with a reset.
+      // TCP reports it only once a segment is answered with a reset.
       const hasHeard = () => handler.closed || (handler.sendAll('anybody?'), map().poll(0), false);
       turnUntil(map(), hasHeard, 'the end');
       expect(handler.count('end')).toBe(1);
@@ -133,7 +139,7 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
   );
 
   testOnSystem(
-    'rule 14: a node:net client that ends first gets everything, from a running map',
+    'rule 14: a node:net client that half-closes gets all output from run()',
     async () => {
       class Answering extends BufferedWriteHandler {
         override handleRead(): void {

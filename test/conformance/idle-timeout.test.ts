@@ -1,4 +1,4 @@
-/** A handler on which nothing moves for `idleTimeout` seconds. */
+/** The idle time-out: no bytes received or sent for `idleTimeout` seconds. */
 import { type Handled, IOHandler, type Socket, type SocketMap, type SystemError } from '../../lib';
 import { LineHandler } from '../../lib/protocols';
 import { expectRefused, misuse, NO_SECONDS } from '../support/bad-values';
@@ -8,7 +8,7 @@ import { Recorder } from '../support/recorder';
 import { fill, receiveText, sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
 
-/** A recorder of what it is told of its idleness, and when. */
+/** Records calls of handleTimeout, and when they came. */
 class Timed extends Recorder {
   toldAtMs = NaN;
   onTimeout: (() => unknown) | undefined;
@@ -44,8 +44,8 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   }
 
   /**
-   * Lets a turn, or some time, see the time-outs of handlers. Where the machine stands still meanwhile
-   * they may fall due: the handlers stay, and what they were told is forgotten.
+   * Starts the idle time-outs of handlers, by an iteration or more. On a machine that stalls meanwhile
+   * they may expire: the handlers stay open, and their recorded events are cleared.
    */
   function arm(
     handlers: readonly Timed[],
@@ -81,15 +81,18 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     },
   };
 
-  test.each(Object.entries(loops))('%s: told when it is time, never early', async (_name, run) => {
-    const [handler] = pair();
-    const startMs = kernel().monotonicMs();
-    handler.idleTimeout = 0.05;
-    await run(handler);
-    expect(handler.toldAtMs - startMs).toBeGreaterThanOrEqual(50);
-    // The default closes, which is no end by the peer.
-    expect(handler.events).toEqual(['timeout', 'cleanup']);
-  });
+  test.each(Object.entries(loops))(
+    '%s: handleTimeout is called after idleTimeout, never early',
+    async (_name, run) => {
+      const [handler] = pair();
+      const startMs = kernel().monotonicMs();
+      handler.idleTimeout = 0.05;
+      await run(handler);
+      expect(handler.toldAtMs - startMs).toBeGreaterThanOrEqual(50);
+      // The default handleTimeout closes the handler: no end by the peer, so no handleClose.
+      expect(handler.events).toEqual(['timeout', 'cleanup']);
+    },
+  );
 
   const activities: Record<string, (handler: Timed, peer: Socket) => void> = {
     'bytes received': (handler, peer) => {
@@ -102,21 +105,21 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     'bytes that sendAll sent': (handler) => {
       handler.sendAll('x');
     },
-    'bytes that had waited': (handler, peer) => {
+    'buffered bytes sent': (handler, peer) => {
       handler.sendAll(Buffer.alloc(1 << 20));
       while (handler.bufferedAmount > 0) {
         receiveText(peer);
         map().poll(0);
       }
     },
-    'setting it': (handler) => {
+    'setting idleTimeout': (handler) => {
       handler.idleTimeout = 0.2;
     },
   };
 
-  testWithoutFaults.each(Object.entries(activities))('%s: counted from then', (_name, act) => {
+  testWithoutFaults.each(Object.entries(activities))('%s: restarts the time-out', (_name, act) => {
     const [handler, peer] = pair();
-    // Long enough for a count from the start to be seen.
+    // Long enough to tell a restarted time-out from the first one.
     arm([handler], 0.2, () => turnFor(0.02));
     const beforeMs = kernel().monotonicMs();
     act(handler, peer);
@@ -124,10 +127,10 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(200);
   });
 
-  testWithoutFaults('activity outside of a turn counts from when it was', () => {
+  testWithoutFaults('activity between iterations counts from its own time', () => {
     const [handler] = pair();
     arm([handler], 0.05);
-    // The thread does not turn meanwhile, and the timer is overdue when it does.
+    // No iteration runs meanwhile: the timer is overdue at the next one.
     pass(60);
     const beforeMs = kernel().monotonicMs();
     handler.send('x');
@@ -135,7 +138,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(50);
   });
 
-  test('an active handler costs no timer a message', () => {
+  test('an active handler sets no timer per message', () => {
     const [handler, peer] = pair();
     handler.idleTimeout = 10;
     map().poll(0);
@@ -153,7 +156,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(timers).toBe(0);
   });
 
-  test('a paused handler is idle, whatever waits for it', () => {
+  test('a paused handler times out, even with unread bytes', () => {
     const [handler, peer] = pair();
     handler.setReadable(false);
     handler.idleTimeout = 0.02;
@@ -162,7 +165,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.events).toEqual(['timeout', 'cleanup']);
   });
 
-  test('a peer that never reads makes a handler idle', () => {
+  test('a handler whose peer never reads times out', () => {
     const [handler, peer] = pair();
     fill(peer);
     handler.setReadable(false);
@@ -176,7 +179,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   test('an attempt to connect fails with ETIMEDOUT', () => {
     const listener = tcpListener(0);
     peers.push(listener);
-    // One more than fit: the kernel answers them no more (tcp(7), net.ipv4.tcp_abort_on_overflow).
+    // The backlog is full: the kernel ignores further attempts (tcp(7), tcp_abort_on_overflow).
     const failures: Partial<SystemError>[] = [];
     const handlers = Array.from({ length: 4 }, () => {
       const handler = new (class extends Timed {
@@ -200,7 +203,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     for (const { events } of served) expect(events).toEqual(['connect', 'timeout', 'cleanup']);
   });
 
-  test('an attempt that has succeeded is a connection that counts anew', () => {
+  test('a successful attempt restarts the time-out', () => {
     const listener = tcpListener();
     peers.push(listener);
     const handler = new Timed(map());
@@ -212,7 +215,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.events).toEqual(['connect', 'timeout', 'cleanup']);
   });
 
-  test('before there is a connection or an attempt, nothing is idle', () => {
+  test('without a connection or an attempt there is no time-out', () => {
     const handler = new Timed(map());
     handler.idleTimeout = 0.01;
     turnFor(0.05);
@@ -230,14 +233,14 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
       }
     },
     'as a getter': class extends Timed {
-      // @ts-expect-error JavaScript may; TypeScript wants a field.
+      // @ts-expect-error JavaScript allows a getter; TypeScript wants a field.
       override get idleTimeout(): number {
         return 0.02;
       }
     },
   };
 
-  test.each(Object.entries(declarations))('a class may set it %s', (_name, Kind) => {
+  test.each(Object.entries(declarations))('a class may set idleTimeout %s', (_name, Kind) => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new Kind(map(), ours);
@@ -245,7 +248,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     turnUntilTold(handler);
   });
 
-  test('a field that is changed is heeded when bytes move, and when its time has passed', () => {
+  test('a changed idleTimeout takes effect with the next transfer, or when the old time has passed', () => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new (class extends Timed {
@@ -261,7 +264,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
   });
 
-  test('it may be shortened, lengthened and taken away at any time', () => {
+  test('idleTimeout may be shortened, extended and removed at any time', () => {
     const [handler] = pair();
     expect(handler.idleTimeout).toBe(0);
     handler.idleTimeout = 100;
@@ -278,7 +281,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
   });
 
-  test('it may be set on a handler that has been watched for long without', () => {
+  test('idleTimeout may be set on a handler that has been registered without one', () => {
     const [handler] = pair();
     turnFor(0.01);
     const beforeMs = kernel().monotonicMs();
@@ -287,7 +290,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(50);
   });
 
-  test('it may be set while an attempt to connect is under way', () => {
+  test('idleTimeout may be set during a connection attempt', () => {
     const listener = tcpListener(0);
     peers.push(listener);
     const handlers = Array.from({ length: 4 }, () => {
@@ -301,7 +304,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handlers.some(({ events }) => events.includes('connectFailed ETIMEDOUT'))).toBe(true);
   });
 
-  test('an override that leaves the handler open is called again after as long again', () => {
+  test('a handleTimeout that leaves the handler open is called again after the same time', () => {
     const [handler] = pair();
     const toldAtMs: number[] = [];
     handler.onTimeout = () => toldAtMs.push(kernel().monotonicMs());
@@ -312,7 +315,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.closed).toBe(false);
   });
 
-  test('an override may say good-bye', () => {
+  test('a handleTimeout may send a last message', () => {
     const [handler, peer] = pair(tcpPair);
     handler.onTimeout = () => handler.end('too slow\n');
     handler.idleTimeout = 0.02;
@@ -328,22 +331,25 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     );
     peer.close();
     turnUntil(map(), () => handler.closed, 'the end');
-    // It lingers on its own time.
+    // Lingering has a time limit of its own.
     expect(handler.count('timeout')).toBe(1);
   });
 
-  testWithoutFaults('once ended and all sent, a handler lingers on its own time', () => {
-    const [handler, peer] = pair();
-    handler.idleTimeout = 0.02;
-    handler.end('bye');
-    turnFor(0.08);
-    expect(handler.events).toEqual([]);
-    peer.close();
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['cleanup']);
-  });
+  testWithoutFaults(
+    'after end() and all output, the lingering time applies instead of idleTimeout',
+    () => {
+      const [handler, peer] = pair();
+      handler.idleTimeout = 0.02;
+      handler.end('bye');
+      turnFor(0.08);
+      expect(handler.events).toEqual([]);
+      peer.close();
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['cleanup']);
+    },
+  );
 
-  test('ended with bytes that nobody takes, a handler is idle', () => {
+  test('a handler that has ended with unsent output times out', () => {
     const [handler] = pair();
     handler.idleTimeout = 0.02;
     handler.sendAll(Buffer.alloc(1 << 20));
@@ -352,7 +358,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.events.slice(-2)).toEqual(['timeout', 'cleanup']);
   });
 
-  test('nothing is told of a handler that was closed, or taken out, until it is back', () => {
+  test('a closed or deregistered handler does not time out; a handler registered again does', () => {
     const [closed] = pair();
     const [out] = pair();
     arm([closed, out], 0.02);
@@ -366,7 +372,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     turnUntilTold(out);
   });
 
-  test('a closed handler leaves no timer behind', () => {
+  test('a closed handler leaves no timer', () => {
     const [handler] = pair();
     arm([handler], 0.02);
     handler.close();
@@ -375,7 +381,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(kernel().monotonicMs() - startMs).toBeGreaterThanOrEqual(60);
   });
 
-  test('nor does one that was taken out, which begins anew when it is back', () => {
+  test('a deregistered handler leaves no timer; registration restarts the time-out', () => {
     const [handler] = pair();
     arm([handler], 0.02);
     map().delHandler(handler);
@@ -387,7 +393,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     turnUntilTold(handler);
   });
 
-  test('what it throws, or its promise rejects with, goes to handleError', () => {
+  test('an exception or rejection in handleTimeout goes to handleError', () => {
     const [handler] = pair();
     handler.idleTimeout = 0.02;
     handler.onTimeout = () => {
@@ -396,7 +402,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     turnUntil(map(), () => handler.count('error thrown') > 0, 'the error');
   });
 
-  test('its promise’s rejection goes to handleError', async () => {
+  test('a rejection in handleTimeout goes to handleError', async () => {
     const [handler] = pair();
     handler.idleTimeout = 0.02;
     handler.onTimeout = () => {
@@ -409,7 +415,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     await running;
   });
 
-  test('an idle map with time-outs does not turn before one is due', () => {
+  test('an idle map with time-outs makes no iteration before one is due', () => {
     const [handler] = pair();
     handler.idleTimeout = 100;
     expectQuiet(map());
@@ -418,7 +424,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(kernel().monotonicMs() - startMs).toBeGreaterThanOrEqual(50);
   });
 
-  testWithoutFaults('lines of a handler that times out are whole until then', () => {
+  testWithoutFaults('a LineHandler gets complete lines until it times out', () => {
     const lines: string[] = [];
     const [ours, theirs] = socketpair();
     peers.push(theirs);
@@ -435,7 +441,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.remainder.toString()).toBe('thr');
   });
 
-  test('a bad time is refused by name; as a field, it is told', () => {
+  test('an invalid idleTimeout throws at the call; as a field, it goes to handleError', () => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new IOHandler(map(), ours);

@@ -1,4 +1,4 @@
-/** To see inside: what a map tells of itself and its handlers, observed or not. */
+/** inspect(): the state of a map and its handlers, observed or not. */
 import type { Handler, Socket } from '../../lib';
 import { AcceptHandler, constants, IOHandler } from '../../lib';
 import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
@@ -24,7 +24,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     for (const peer of peers.splice(0)) peer.close();
   });
 
-  /** A connected pair, of which the other end is closed after the test. */
+  /** A connected pair; the peer is closed after the test. */
   function pair(make = socketpair): [Socket, Socket] {
     const [ours, theirs] = make();
     peers.push(theirs);
@@ -70,7 +70,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     });
   });
 
-  testWithoutFaults('both ends of a connection, by its addresses', () => {
+  testWithoutFaults('both ends of a connection, with their addresses', () => {
     const listener = tcpListener();
     const client = new IOHandler(map());
     client.connect(listener.getsockname());
@@ -86,7 +86,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     listener.close();
   });
 
-  test('interest is what the descriptor is watched for', () => {
+  test('interest is the set of events that the descriptor is registered for', () => {
     class Urgent extends IOHandler {
       override handleExcept(): void {}
     }
@@ -100,7 +100,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(seen(handler).interest).toEqual(['write', 'urgent']);
   });
 
-  test('interest is empty where unread bytes before an end are waited for', () => {
+  test('interest is empty for a paused handler with unread bytes before an end', () => {
     const [ours, theirs] = pair();
     const handler = new Recorder(map(), ours);
     handler.setReadable(false);
@@ -111,7 +111,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(seen(handler)).toMatchObject({ phase: 'connected', interest: [] });
   });
 
-  testWithoutFaults('a connection whose one side is ended, and one that is being ended', () => {
+  testWithoutFaults('a half-closed connection, and a closing one', () => {
     const [ours, theirs] = pair();
     const handler = new Acting(map(), ours);
     handler.allowHalfOpen = true;
@@ -124,7 +124,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(seen(ending)).toMatchObject({ phase: 'closing', interest: ['read'] });
   });
 
-  testWithoutFaults('what is buffered, in both directions', () => {
+  testWithoutFaults('buffered bytes, in both directions', () => {
     const [ours, theirs] = pair();
     const handler = new LineHandler(map(), ours);
     handler.setReadable(true);
@@ -137,7 +137,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(seen(handler)).toMatchObject({ bufferedBytesIn: 9, bufferedBytesOut: 1234 });
   });
 
-  test('those without a descriptor come first, then by descriptor; who is out is not listed', () => {
+  test('registered handlers are listed by descriptor, those without one first', () => {
     const pairs = [pair(), pair(), pair(), pair()];
     const handlers = pairs.reverse().map(([ours]) => new IOHandler(map(), ours));
     new IOHandler(map());
@@ -152,7 +152,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     handlers[0]!.close();
   });
 
-  testWithoutFaults('turns, and events as poll returns them', () => {
+  testWithoutFaults('the number of iterations, and of events as poll returns them', () => {
     const [ours, theirs] = pair();
     new Recorder(map(), ours);
     let events = map().poll(0);
@@ -164,7 +164,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'stale events are those whose handler was closed, or taken out, in the same batch',
+    'stale events: their handler was closed or deregistered in the same batch',
     () => {
       const pairs = [pair(), pair(), pair()];
       const handlers = pairs.map(([ours]) => new Acting(map(), ours));
@@ -185,7 +185,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  testOnSystem('wakeups by wakeup and by wakers', () => {
+  testOnSystem('wake-ups by wakeup() and by wakers', () => {
     let woken = 0;
     const waker = map().createWaker(() => woken++);
     map().wakeup();
@@ -205,7 +205,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(after - before).toBeGreaterThanOrEqual(0.003);
   });
 
-  test('in a callback, of the handler that is being called and the one that it closed', () => {
+  test('inspect() in a callback: the called handler, and one that it closed', () => {
     const [ours, theirs] = pair();
     const handler = new Acting(map(), ours);
     const other = new IOHandler(map(), pair()[0]);
@@ -221,7 +221,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(told).toEqual([handler.fileno()]);
   });
 
-  test('a closed map still tells what has been', () => {
+  test('a closed map keeps its counts', () => {
     const [ours, theirs] = pair();
     new Recorder(map(), ours);
     sendText(theirs, 'x');
@@ -231,7 +231,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(map().inspect()).toMatchObject({ closed: true, turns: 1, events: 1, handlers: [] });
   });
 
-  test('a socket that cannot tell its addresses does not break it', () => {
+  test('inspect() works when getsockname and getpeername fail', () => {
     const [broken] = pair(tcpPair);
     broken.getpeername = () => {
       throw new Error('getpeername is broken');
@@ -249,7 +249,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     expect(seen(handlers[1]!).localAddress).toEqual(gone.getsockname());
   });
 
-  test('a descriptor that was closed behind its back is still listed', () => {
+  test('a handler whose descriptor was closed directly is still listed', () => {
     const [ours] = pair();
     const handler = new IOHandler(map(), ours);
     const descriptor = handler.fileno();
@@ -260,7 +260,7 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
     handler.close();
   });
 
-  test('it is data alone, to be printed and posted', () => {
+  test('the result is plain data that can be cloned', () => {
     new Recorder(map(), pair()[0]).sendAll('x');
     map().poll(0);
     const inspection = map().inspect();

@@ -20,7 +20,7 @@ onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  testOnSystem('rule 10: signals neither shorten a wait nor start it anew', async () => {
+  testOnSystem('rule 10: signals neither shorten a wait nor restart it', async () => {
     const program = scriptOn(
       map(),
       `
@@ -42,7 +42,7 @@ onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
     `,
     );
     await program.says('waiting');
-    // For as long as the wait takes: one that began anew with each signal would never end.
+    // Signals come until the wait ends: a wait restarted by each signal would never end.
     const signalling = setInterval(() => program.kill('SIGUSR2'), 5);
     try {
       await program.says('waited');
@@ -67,7 +67,7 @@ onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('a wait of 0 seconds looks and returns', () => {
+  testWithoutFaults('a wait of 0 seconds does not block', () => {
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
     sendText(right, 'a');
@@ -77,7 +77,7 @@ onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
     right.close();
   });
 
-  testWithoutFaults('a wait without end is ended by an event', () => {
+  testWithoutFaults('a wait without a time limit ends with an event', () => {
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
     sendText(right, 'a');
@@ -88,7 +88,7 @@ onEveryMap('waits', (map, { testOnSystem, testWithoutFaults }) => {
   });
 });
 
-/** Takes one byte at a time, and always has something to write. */
+/** Reads one byte at a time, and always has write interest. */
 class Greedy extends IOHandler {
   reads = 0;
   writes = 0;
@@ -110,7 +110,7 @@ class Greedy extends IOHandler {
 }
 
 onEveryMap('fairness', (map, { testWithoutFaults }) => {
-  testWithoutFaults('rule 12: a turn gives each ready handler one call of each kind', () => {
+  testWithoutFaults('rule 12: an iteration calls each callback of a ready handler once', () => {
     const pairs = Array.from({ length: 3 }, () => socketpair());
     const handlers = pairs.map(([left]) => new Greedy(map(), left));
     for (const [, right] of pairs) right.send(Buffer.alloc(1000));
@@ -122,7 +122,7 @@ onEveryMap('fairness', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rules 12 and 16: where a turn has not room for all that is ready, none is left out',
+    'rules 12, 16: when more handlers are ready than one wait can report, each is called in the end',
     () => {
       const pairs = Array.from({ length: 1500 }, () => socketpair());
       const handlers = pairs.map(([left]) => new Greedy(map(), left));
@@ -137,7 +137,7 @@ onEveryMap('fairness', (map, { testWithoutFaults }) => {
   );
 });
 
-/** Reads a file, as nobody can with recv. */
+/** Reads a file: recv(2) works on sockets only. */
 class FileReader extends Handler {
   text = '';
   writes = 0;
@@ -166,7 +166,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     return Socket.fromFd(fs.openSync(path.join(directory, 'file'), 'r+'));
   }
 
-  test('rule 16: a descriptor above 1023 is served as any other', () => {
+  test('rule 16: a descriptor above 1023 works', () => {
     const others = Array.from({ length: 600 }, () => socketpair());
     const [left, right] = socketpair();
     expect(left.fileno()).toBeGreaterThan(1023);
@@ -196,7 +196,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     expect(map().poll(0)).toBe(0);
   });
 
-  test('rule 16: a regular file that nobody wants to read or write lets the map rest', () => {
+  test('rule 16: a regular file without interest does not wake the map', () => {
     const reader = new FileReader(map(), openFile());
     expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
     reader.setWritable(true);
@@ -207,7 +207,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     expect(reader.writes).toBe(1);
   });
 
-  test('rule 16: beside a regular file, sockets and timers have their turns', () => {
+  test('rule 16: sockets and timers are served beside a regular file', () => {
     const reader = new FileReader(map(), openFile());
     reader.setWritable(true);
     const [left, right] = socketpair();
@@ -221,7 +221,7 @@ onEverySystemMap('descriptors of every kind', (map) => {
     right.close();
   });
 
-  test('rule 16: a regular file is always ready in run() too, and Node goes on', async () => {
+  test('rule 16: a regular file is always ready in run(), and Node continues', async () => {
     const reader = new FileReader(map(), openFile());
     reader.setWritable(true);
     setTimeout(() => {

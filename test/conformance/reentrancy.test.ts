@@ -8,7 +8,7 @@ import { turnUntil, until } from '../support/turns';
 
 const REFUSAL = /^Error: (\w+): .*(inside a callback of the same map|running already)/;
 
-/** Tries all three ways to wait on `map`, and returns what each is refused with. */
+/** Tries all three ways to wait on `map`, and returns their errors. */
 async function attempts(map: SocketMap): Promise<string[]> {
   const refusals: string[] = [];
   const refused = (error: unknown): void => {
@@ -31,7 +31,7 @@ const refusedAs = (reason: string): string[] =>
 const REFUSED_INSIDE = refusedAs('inside a callback of the same map');
 const REFUSED_RUNNING = refusedAs('running already');
 
-/** Callbacks, each of which `arrange` has call `fn`. */
+/** Callbacks: each entry lets one call `fn`. */
 const CALLBACKS: Record<string, (map: SocketMap, fn: () => void) => void> = {
   handleRead: (map, fn) => {
     const [left, right] = socketpair();
@@ -54,9 +54,9 @@ const CALLBACKS: Record<string, (map: SocketMap, fn: () => void) => void> = {
   },
 };
 
-onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
+onEveryMap('waiting on a map in its own callbacks', (map, { testWithoutFaults }) => {
   describe.each(Object.entries(CALLBACKS))('within %s', (_name, arrange) => {
-    test('rule 18: it is an error that says so, and the map goes on', async () => {
+    test('rule 18: poll, runSync and run throw, and the map continues', async () => {
       let refusals: Promise<string[]> | undefined;
       arrange(map(), () => {
         refusals = attempts(map());
@@ -68,7 +68,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
       turnUntil(map(), () => hasRun, 'the next turn');
     });
 
-    testWithoutFaults('rule 18: it is an error in run() too, which goes on', async () => {
+    testWithoutFaults('rule 18: the same in run(), which continues', async () => {
       const all: Promise<string[]>[] = [];
       const tryThenClose = (): void => {
         all.push(attempts(map()));
@@ -81,7 +81,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     });
   });
 
-  test('rule 18: within the cleanup of a handler that is closed outside of any turn', async () => {
+  test('rule 18: waiting throws in handleCleanup of a handler closed outside of an iteration', async () => {
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
     let refusals: Promise<string[]> | undefined;
@@ -94,7 +94,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     right.close();
   });
 
-  test('rule 18: a map that is running cannot be waited on otherwise, nor run twice', async () => {
+  test('rule 18: a running map refuses a second wait or run', async () => {
     const echoing = saturate(map());
     const running = map().run();
     expect(await attempts(map())).toEqual(REFUSED_RUNNING);
@@ -104,7 +104,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     await running;
   });
 
-  test('a map whose run() was ended by an error can be waited on again', async () => {
+  test('a map whose run() rejected can be waited on again', async () => {
     map().callIn(0, () => {
       throw new Error('the end of it');
     });
@@ -115,7 +115,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     await map().run();
   });
 
-  /** Tells its handleError when it begins to be watched, outside of any turn. */
+  /** Gets handleError when it is registered with the kernel, before the wait. */
   class Misconfigured extends Recorder {
     override idleTimeout = -5;
     act: () => unknown = () => undefined;
@@ -126,7 +126,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
     }
   }
 
-  test('rule 18: nor can a map be waited on in a handleError before the wait', () => {
+  test('rule 18: waiting throws in a handleError that is called before the wait', () => {
     const handler = new Misconfigured(map(), socketpair()[0]);
     let refusals: Promise<string[]> | undefined;
     handler.act = () => (refusals = attempts(map()));
@@ -136,7 +136,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
   });
 
   test.each(['poll', 'runSync', 'run'] as const)(
-    'a map that is closed there ends its wait (%s)',
+    'a map closed in a handleError before the wait returns from it (%s)',
     async (way) => {
       const handler = new Misconfigured(map(), socketpair()[0]);
       handler.act = () => map().close();
@@ -148,7 +148,7 @@ onEveryMap('waiting on a map that is at work', (map, { testWithoutFaults }) => {
 
 onEveryMap('waiting on another map', (map) => {
   test.each([SelectSocketMap, PollSocketMap, EpollSocketMap])(
-    'rule 18: within a callback it is allowed, and the first goes on: %p',
+    'rule 18: is allowed in a callback, and the first map continues: %p',
     async (Other) => {
       const other = new Other();
       const ofOther = saturate(other);
@@ -167,7 +167,7 @@ onEveryMap('waiting on another map', (map) => {
     },
   );
 
-  test('rule 18: a running map allows it too', async () => {
+  test('rule 18: is allowed in a callback of run()', async () => {
     const other = new SelectSocketMap();
     const ofOther = saturate(other);
     map().callIn(0, () => {

@@ -15,7 +15,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     for (const delay of delays) {
       const before = kernel().monotonicMs();
       map().callIn(delay, () => ran.push({ earliest, latest, at: kernel().monotonicMs() }));
-      // The deadline lies between these: other programs may run while callIn does.
+      // The deadline lies between these two times: callIn itself may be preempted.
       const earliest = before + delay * 1000;
       const latest = kernel().monotonicMs() + delay * 1000;
     }
@@ -35,7 +35,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(kernel().monotonicMs() - start).toBeGreaterThanOrEqual(30.5);
   });
 
-  test('rule 11: timers that are due together run in the order of their creation', () => {
+  test('rule 11: timers due at the same time run in the order of creation', () => {
     const ran: number[] = [];
     for (let i = 0; i < 100; i++) map().callIn(0, () => ran.push(i));
     turnUntil(map(), () => ran.length === 100, 'all timers');
@@ -43,7 +43,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'rule 11: a timer that re-arms at 0 runs once a turn, and starves no I/O',
+    'rule 11: a timer that re-arms at 0 runs once per iteration, and does not starve I/O',
     () => {
       const [left, right] = socketpair();
       const recorder = new Recorder(map(), left);
@@ -81,13 +81,13 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     },
   );
 
-  testWithoutFaults('rule 11: a cancelled timer never runs, whoever cancels it', () => {
+  testWithoutFaults('rule 11: a cancelled timer never runs', () => {
     const ran: string[] = [];
     const second = map().callIn(3600, () => ran.push('second'));
     const fromCall = map().callIn(3600, () => ran.push('from a call'));
     const [left, right] = socketpair();
     const recorder = new Recorder(map(), left);
-    const ofRead = map().callIn(0, () => ran.push('from a handler, in the same turn'));
+    const ofRead = map().callIn(0, () => ran.push('from a handler, in the same iteration'));
     recorder.handleRead = () => {
       recorder.read(1);
       ofRead.cancel();
@@ -106,7 +106,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     right.close();
   });
 
-  test('a timer tells whether it is still to come', () => {
+  test('a timer reports whether it is pending', () => {
     const timer = map().callIn(0, () => {
       expect(timer.pending).toBe(false);
       timer.cancel();
@@ -122,7 +122,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     return socketMap instanceof SimSocketMap ? 1000 * socketMap.now : Date.now();
   };
 
-  test('callAt runs at a time of the wall clock, never early', () => {
+  test('callAt runs at a wall-clock time, never early', () => {
     const at = wallMs() + 12;
     let ranAt = 0;
     map().callAt(at / 1000, () => (ranAt = wallMs()));
@@ -130,7 +130,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(ranAt).toBeGreaterThanOrEqual(at);
   });
 
-  test('callAt of a time that is past runs in the next turn', () => {
+  test('callAt with a time in the past runs in the next iteration', () => {
     let hasRun = false;
     map().callAt(1, () => (hasRun = true));
     expect(hasRun).toBe(false);
@@ -138,7 +138,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(hasRun).toBe(true);
   });
 
-  test('what a timer throws comes out of the turn, after the other timers have run', () => {
+  test('poll throws what a timer throws, after the other timers have run', () => {
     const ran: string[] = [];
     map().callIn(0, () => {
       throw new Error('from a timer');
@@ -149,7 +149,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(map().poll(0)).toBe(0);
   });
 
-  test('what a timer throws rejects run()', async () => {
+  test('run() rejects with what a timer throws', async () => {
     map().callIn(0, () => {
       throw new Error('from a timer');
     });
@@ -158,7 +158,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(map().poll(0)).toBe(0);
   });
 
-  test('timers of many delays, added and cancelled in any order, run as they are due', () => {
+  test('timers of many delays, added and cancelled in any order, run when due', () => {
     const ran: number[] = [];
     const wanted: number[] = [];
     const timers: { delay: number; timer: Timer }[] = [];
@@ -178,7 +178,7 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
 });
 
 onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
-  test('callSynchronized runs in the next turn, in order, and not before', () => {
+  test('callSynchronized runs its function in the next iteration, in order', () => {
     const ran: string[] = [];
     map().callSynchronized(() => ran.push('first'));
     map().callSynchronized(() => ran.push('second'));
@@ -187,7 +187,7 @@ onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
     expect(ran).toEqual(['first', 'second']);
   });
 
-  test('callSynchronized within such a call runs a turn later', () => {
+  test('callSynchronized in such a function runs one iteration later', () => {
     let turns = 0;
     const again = (): void => {
       turns++;
@@ -200,28 +200,25 @@ onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
     }
   });
 
-  testWithoutFaults(
-    'what a handler asks for the next turn does not run in the one under way',
-    () => {
-      const ran: string[] = [];
-      const [left, right] = socketpair();
-      const recorder = new Recorder(map(), left);
-      recorder.handleRead = () => {
-        recorder.read(1);
-        ran.push('read');
-        map().callIn(0, () => ran.push('timer'));
-        map().callSynchronized(() => ran.push('call'));
-      };
-      sendText(right, 'a');
-      map().poll();
-      expect(ran).toEqual(['read']);
-      turnUntil(map(), () => ran.length === 3, 'a timer and a call');
-      expect(ran).toEqual(['read', 'timer', 'call']);
-      right.close();
-    },
-  );
+  testWithoutFaults('calls and timers added by a handler run in the next iteration', () => {
+    const ran: string[] = [];
+    const [left, right] = socketpair();
+    const recorder = new Recorder(map(), left);
+    recorder.handleRead = () => {
+      recorder.read(1);
+      ran.push('read');
+      map().callIn(0, () => ran.push('timer'));
+      map().callSynchronized(() => ran.push('call'));
+    };
+    sendText(right, 'a');
+    map().poll();
+    expect(ran).toEqual(['read']);
+    turnUntil(map(), () => ran.length === 3, 'a timer and a call');
+    expect(ran).toEqual(['read', 'timer', 'call']);
+    right.close();
+  });
 
-  test('what is thrown in one comes out of the turn, and the others are called', () => {
+  test('poll throws what a function throws, after the others are called', () => {
     const ran: string[] = [];
     map().callSynchronized(() => {
       throw new Error('first');
@@ -235,7 +232,7 @@ onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
     expect(map().poll(0)).toBe(0);
   });
 
-  test('callSynchronized wakes an idle run(), from Node and from a promise', async () => {
+  test('callSynchronized wakes an idle run(), from a Node timer and from a promise', async () => {
     const ran: string[] = [];
     const running = map().run();
     setTimeout(() => map().callSynchronized(() => ran.push('from Node')), 5);
@@ -247,20 +244,20 @@ onEveryMap('callSynchronized and wakeup', (map, { testWithoutFaults }) => {
     expect(ran).toEqual(['from Node']);
   });
 
-  test('wakeup makes the next wait return at once, and only that one', () => {
+  test('wakeup makes only the next wait return at once', () => {
     map().wakeup();
     map().wakeup();
     expect(map().poll()).toBe(0);
     expect(millisecondsOf(() => map().poll(0.02))).toBeGreaterThanOrEqual(20);
   });
 
-  test('wakeup within a callback makes the wait after it return at once', () => {
+  test('wakeup in a callback makes the next wait return at once', () => {
     map().callIn(0, () => map().wakeup());
     map().poll();
     expect(map().poll()).toBe(0);
   });
 
-  test('a timer that is set while run() waits is heeded', async () => {
+  test('a timer added while run() waits runs in time', async () => {
     const running = map().run();
     setTimeout(() => map().callIn(0.003, () => map().close()), 5);
     await running;

@@ -1,4 +1,4 @@
-/** Every errno of accept(2), and a listener that cannot be watched. */
+/** Every errno of accept(2), and a listener that cannot be registered with epoll. */
 import { AcceptHandler, Socket, type SocketMap, type SystemError } from '../../lib';
 import { EpollSocketMap } from '../../lib/maps';
 import { onEverySystemMap } from '../support/maps';
@@ -10,7 +10,7 @@ import { codeOf, injectFaults } from './faults';
 
 const faults = injectFaults();
 
-/** Accepts, and writes down what goes wrong. */
+/** Accepts connections, and records errors. */
 class Acceptor extends AcceptHandler {
   readonly accepted: Socket[] = [];
   readonly told: string[] = [];
@@ -47,7 +47,7 @@ function connectTo(acceptor: Acceptor, count = 1): Socket[] {
   });
 }
 
-/** The connection that came first is whole: what its client sends arrives. */
+/** The first connection works: bytes from its client arrive. */
 function expectWhole(client: Socket | undefined, accepted: Socket | undefined): void {
   sendText(client!, 'through');
   untilReady(accepted!, POLLIN);
@@ -65,7 +65,7 @@ onEverySystemMap('accept4 fails', (map) => {
     for (const socket of [...clients, ...acceptor.accepted]) socket.close();
   });
 
-  test.each(['EAGAIN', 'ECONNABORTED', 'EINTR'])('%s: nobody is told', (errno) => {
+  test.each(['EAGAIN', 'ECONNABORTED', 'EINTR'])('%s: no callback', (errno) => {
     faults.fail('accept4', errno);
     clients = connectTo(acceptor);
     turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
@@ -79,28 +79,31 @@ onEverySystemMap('accept4 fails', (map) => {
     ...['EPERM', 'EPROTO', 'ENETDOWN', 'ENOPROTOOPT', 'EHOSTDOWN', 'ENONET', 'EHOSTUNREACH'],
     ...['EOPNOTSUPP', 'ENETUNREACH', 'ETIMEDOUT', 'ESOCKTNOSUPPORT', 'EPROTONOSUPPORT'],
     ...['EBADF', 'EFAULT', 'EINVAL', 'ENOTSOCK', 'EIO'],
-  ])('rule 13: %s: the listener is told, rests, and goes on by itself', (errno) => {
-    faults.fail('accept4', errno);
-    clients = connectTo(acceptor);
-    turnUntil(map(), () => acceptor.told.length > 0, 'the error');
-    // It rests: the connection that waits does not wake it.
-    expect(map().poll(0)).toBe(0);
-    turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
-    expectWhole(clients[0], acceptor.accepted[0]);
-    expect(acceptor.told).toEqual([`accept ${codeOf(errno)}`]);
-  });
+  ])(
+    'rule 13: %s: handleAcceptError is called, the listener backs off, and accepts again',
+    (errno) => {
+      faults.fail('accept4', errno);
+      clients = connectTo(acceptor);
+      turnUntil(map(), () => acceptor.told.length > 0, 'the error');
+      // It backs off: the waiting connection does not wake it.
+      expect(map().poll(0)).toBe(0);
+      turnUntil(map(), () => acceptor.accepted.length === 1, 'a connection');
+      expectWhole(clients[0], acceptor.accepted[0]);
+      expect(acceptor.told).toEqual([`accept ${codeOf(errno)}`]);
+    },
+  );
 
-  test('rule 13: as long as it fails, it is tried a few times, and each is told', () => {
+  test('rule 13: accept is retried with back-off, and handleAcceptError is called each time', () => {
     faults.fail('accept4', 'ENFILE', { times: 3 });
     clients = connectTo(acceptor, 5);
     turnUntil(map(), () => acceptor.accepted.length === 5, 'the connections');
     expect(acceptor.told).toEqual(Array(3).fill('accept ENFILE'));
-    // A turn to fail and one to wake up for each, and those that accept.
+    // For each failure one iteration to fail and one to wake up, then those that accept.
     const waits = faults.trace().filter(({ call }) => /wait|pselect/.test(call)).length;
     expect(waits).toBeLessThanOrEqual(20);
   });
 
-  test('a listener that rests when it is closed is cleaned up, and not heard of again', () => {
+  test('a listener closed during its back-off gets handleCleanup, and no callbacks after that', () => {
     faults.fail('accept4', 'ENFILE');
     clients = connectTo(acceptor);
     turnUntil(map(), () => acceptor.told.length > 0, 'the error');
@@ -110,7 +113,7 @@ onEverySystemMap('accept4 fails', (map) => {
     expect(map().isEmpty()).toBe(true);
   });
 
-  test('rule 10: a burst of EINTR is nothing', () => {
+  test('rule 10: repeated EINTR has no effect', () => {
     faults.fail('accept4', 'EINTR', { times: 1000 });
     clients = connectTo(acceptor, 3);
     turnUntil(map(), () => acceptor.accepted.length === 3, 'the connections');
@@ -119,22 +122,25 @@ onEverySystemMap('accept4 fails', (map) => {
   });
 });
 
-describe('a listener that epoll cannot watch', () => {
+describe('a listener that epoll cannot register', () => {
   let map: EpollSocketMap;
   beforeEach(() => (map = new EpollSocketMap()));
   afterEach(() => map.close());
 
-  test.each(['ENOMEM', 'ENOSPC'])('rule 13: %s: rests, and accepts later', (errno) => {
-    faults.fail('epoll_add', errno, { times: 2 });
-    const acceptor = listening(map);
-    const clients = connectTo(acceptor);
-    turnUntil(map, () => acceptor.accepted.length === 1, 'a connection');
-    expectWhole(clients[0], acceptor.accepted[0]);
-    expect(acceptor.told).toEqual(Array(2).fill(`epoll registration ${errno}`));
-    for (const socket of [...clients, ...acceptor.accepted]) socket.close();
-  });
+  test.each(['ENOMEM', 'ENOSPC'])(
+    'rule 13: %s: the listener backs off, and accepts later',
+    (errno) => {
+      faults.fail('epoll_add', errno, { times: 2 });
+      const acceptor = listening(map);
+      const clients = connectTo(acceptor);
+      turnUntil(map, () => acceptor.accepted.length === 1, 'a connection');
+      expectWhole(clients[0], acceptor.accepted[0]);
+      expect(acceptor.told).toEqual(Array(2).fill(`epoll registration ${errno}`));
+      for (const socket of [...clients, ...acceptor.accepted]) socket.close();
+    },
+  );
 
-  test('rule 13: out of memory when its rest is over, it rests on', () => {
+  test('rule 13: out of memory after the back-off, it backs off again', () => {
     const acceptor = listening(map);
     map.poll(0);
     faults.fail('accept4', 'ENOMEM');

@@ -1,4 +1,4 @@
-/** Storms of faults, as many as wanted: `npm run faults -- --rounds 100 --seed 7 --map epoll`. */
+/** Storms of faults: `npm run check -- faults --rounds 100 --seed 7 --map epoll`. */
 import { rmSync } from 'node:fs';
 
 import { Presets, SingleBar } from 'cli-progress';
@@ -25,7 +25,7 @@ function whole(text: string): number {
   return value;
 }
 
-/** A bar on a terminal, nothing in a pipe. */
+/** A progress bar on a terminal, nothing in a pipe. */
 function progress(total: number): { step: () => void; stop: () => void } {
   const stream = process.stderr;
   if (!stream.isTTY) return { step() {}, stop() {} };
@@ -41,7 +41,7 @@ async function run({ rounds, seed, clients, map }: Given): Promise<void> {
   const weathers: Weather[] = [];
   try {
     for (let i = 0; i < rounds; i++) {
-      // Every seed on one map, and the maps in turn.
+      // One seed per map, the maps in rotation.
       const backend = map ?? backends[i % backends.length] ?? '';
       weathers.push(await storm(server, { seed: seed + i, backend }, clients));
       bar.step();
@@ -54,21 +54,21 @@ async function run({ rounds, seed, clients, map }: Given): Promise<void> {
     weathers.reduce((total, weather) => total + of(weather), 0).toLocaleString('en');
   const most = (of: (weather: Weather) => number): number => Math.max(...weathers.map(of));
   process.stdout.write(
-    `seeds ${seed} to ${seed + rounds - 1}: ${rounds} storms, no promise broken\n` +
-      `${sum((w) => w.calls)} system calls, of which ${sum((w) => w.faults)} were hit\n` +
+    `seeds ${seed} to ${seed + rounds - 1}: ${rounds} storms, every promise kept\n` +
+      `${sum((w) => w.calls)} system calls, of which ${sum((w) => w.faults)} failed by injection\n` +
       `${sum((w) => w.connections)} connections; ${sum((w) => w.survivors)} survived, every byte ` +
-      `intact; ${sum((w) => w.ended)} were ended by a fault or their client's reset, each told once\n` +
-      `at rest: at most ${most((w) => w.rest.calls)} system calls and ` +
+      `intact; ${sum((w) => w.ended)} were ended by a fault or their client's reset, each notified once\n` +
+      `idle: at most ${most((w) => w.rest.calls)} system calls and ` +
       `${most((w) => w.rest.cpuMs).toFixed(1)} ms of CPU in ${weathers[0]?.rest.windowMs} ms\n`,
   );
 }
 
-const program = new Command('npm run faults --')
-  .description('Echo and line servers whose system calls fail, by a seed, on every map.')
+const program = new Command('npm run check -- faults')
+  .description('Echo and line servers whose system calls fail at random, by a seed, on every map.')
   .addOption(new Option('--rounds <n>', 'how many storms').argParser(whole).default(30))
   .addOption(new Option('--seed <s>', 'the seed of the first').argParser(whole).default(1))
   .addOption(new Option('--clients <n>', 'connections in each').argParser(whole).default(40))
-  .addOption(new Option('--map <name>', 'on this map alone').choices(backends))
+  .addOption(new Option('--map <name>', 'on this map only').choices(backends))
   .action(async (given: Given) => {
     try {
       await run(given);

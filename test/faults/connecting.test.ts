@@ -1,4 +1,4 @@
-/** Every errno of connect(2), and of what a connection attempt needs besides. */
+/** Every errno of connect(2), and of the other calls of a connection attempt. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -27,7 +27,7 @@ onEverySystemMap('connecting', (map) => {
 
   const address = (): SocketAddress => listener.getsockname();
 
-  /** `handleConnectFailed` is told, once, and after `connect` has returned. */
+  /** `handleConnectFailed` is called once, after `connect` has returned. */
   function expectFailed(code: string): void {
     expect(handler.events).toEqual([]);
     turnUntil(map(), () => handler.closed, 'the end');
@@ -54,7 +54,7 @@ onEverySystemMap('connecting', (map) => {
     expectFailed(codeOf(errno));
   });
 
-  test.each(['EINPROGRESS', 'EINTR'])('rule 8: connect says %s: it is on its way', (errno) => {
+  test.each(['EINPROGRESS', 'EINTR'])('rule 8: %s of connect: the attempt is pending', (errno) => {
     faults.fail('connect', errno, { afterwards: true });
     handler.connect(address());
     expectConnected();
@@ -70,7 +70,7 @@ onEverySystemMap('connecting', (map) => {
   });
 
   test.each(['EINVAL', 'ENOPROTOOPT', 'ENOTSOCK', 'EBADF', 'EFAULT', 'ENOMEM'])(
-    'a connection of which getsockopt cannot tell what became has failed: %s',
+    'an attempt whose SO_ERROR cannot be read has failed: %s',
     (errno) => {
       faults.fail('getsockopt', errno, { times: Infinity });
       handler.connect(address());
@@ -78,7 +78,7 @@ onEverySystemMap('connecting', (map) => {
     },
   );
 
-  test('EAGAIN of a Unix socket whose backlog is full, from the kernel itself', () => {
+  test('EAGAIN of a Unix socket whose backlog is full, without injection', () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
     const server = Socket.create(constants.AF_UNIX);
     server.bind(path.join(folder, 'socket'));
@@ -107,7 +107,7 @@ onEverySystemMap('connecting', (map) => {
       ['fcntl', 'EMFILE', 'EMFILE'],
       ['pthread_create', 'EAGAIN', 'EAGAIN'],
     ] as const)('rule 8: %s fails with %s', (call, errno, code) => {
-      // What checks that a descriptor is open is an fcntl(2) too.
+      // The check that a descriptor is open calls fcntl(2), too.
       if (call === 'fcntl') map().createWaker().close();
       faults.fail(call, errno);
       handler.connect(NAME);
@@ -124,7 +124,7 @@ onEverySystemMap('connecting', (map) => {
       [-6, 'EAI_FAIL'],
       [-8, 'EAI_FAIL'],
     ])('rule 8: getaddrinfo fails with %i', (status, code) => {
-      // The first asks whether it is a numeric address.
+      // The first call checks for a numeric address.
       faults.fail('getaddrinfo', -status, { skip: 1 });
       handler.connect(NAME);
       expectFailed(code);

@@ -1,4 +1,4 @@
-/** What the tests of faults have in common. */
+/** Shared by the tests of faults. */
 import { readdirSync, readlinkSync } from 'node:fs';
 
 import { SystemError } from '../../lib';
@@ -8,8 +8,8 @@ import { until } from '../support/turns';
 import { errnoOf, Injector } from './injector';
 
 /**
- * An injector for the tests of a file: each begins without faults, leaves no descriptor open, and
- * the last lets go.
+ * An injector for the tests of a file: each starts without faults and must leave no descriptor
+ * open; after the last, calls are restored.
  */
 export function injectFaults(): Injector {
   const faults = new Injector();
@@ -17,7 +17,7 @@ export function injectFaults(): Injector {
   beforeEach(() => (before = openDescriptors()));
   afterEach(async () => {
     faults.clear();
-    // A map that ran inside Node's loop, and a look-up's thread, let go of theirs a little later.
+    // A map that ran inside Node's loop, and a look-up's thread, close theirs a little later.
     const left = (): string[] => openDescriptors().filter((each) => !before.includes(each));
     await until(
       () => left().length === 0,
@@ -28,18 +28,18 @@ export function injectFaults(): Injector {
   return faults;
 }
 
-/** The code that an error has for an errno of that name: two names may be the same number. */
+/** The code of an error with that errno: two names may share a number. */
 export function codeOf(errno: string): string {
   return new SystemError('', -errnoOf(errno)).code;
 }
 
-/** The descriptors that this process has open, and what each is. */
+/** The open descriptors of this process, and their targets. */
 export function openDescriptors(): string[] {
   const open = readdirSync('/proc/self/fd').map((fd) => {
     try {
       return `${fd} ${readlinkSync(`/proc/self/fd/${fd}`)}`;
     } catch {
-      // The one that the folder was read by.
+      // The descriptor with which the folder was read.
       return '';
     }
   });

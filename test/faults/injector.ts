@@ -1,6 +1,5 @@
-/**
- * Faults in the kernel's calls: makes those that the addon makes fail, in this very process, as
- * told. Everybody else's calls (Node's, libuv's, a peer's) are left alone.
+/** Injects faults into the system calls of the addon, in this process. Calls of Node, libuv and
+ * peers are not affected.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,10 +9,10 @@ import os from 'node:os';
 import path from 'node:path';
 import util from 'node:util';
 
-// The addon has to be loaded before its calls can be redirected.
+// The addon must be loaded before its calls can be redirected.
 import '../../lib/system/binding';
 
-/** The calls that the addon makes. `peek` is a recv(2) that only looks. */
+/** The system calls of the addon. `peek` is recv(2) with MSG_PEEK. */
 export type Call =
   | 'accept4'
   | 'bind'
@@ -47,26 +46,26 @@ export type Call =
   | 'socket'
   | 'socketpair';
 
-/** When a fault happens; of itself at the next call, once. */
+/** When a fault happens; by default once, at the next call. */
 export interface When {
   /** Only for this descriptor. */
   readonly fd?: number;
-  /** So many calls pass before. */
+  /** The number of calls that pass before it. */
   readonly skip?: number;
-  /** So many calls are hit; `Infinity`: all that come. */
+  /** The number of calls that fail; `Infinity`: all further calls. */
   readonly times?: number;
-  /** The probability of being hit, drawn from the seed and the number of the call. */
+  /** The probability that a call fails, drawn from the seed and the number of the call. */
   readonly perMillion?: number;
-  /** So many calls in a row are hit, or none of them. */
+  /** The number of consecutive calls that fail, or pass, together. */
   readonly burst?: number;
-  /** The call is made all the same, and then reported to have failed. */
+  /** The call is made, and then reported as failed. */
   readonly afterwards?: boolean;
 }
 
-/** A call as the addon saw it. */
+/** A call, with the result that the addon got. */
 export interface Traced {
   readonly call: Call;
-  /** The descriptor; of a wait, its time-out in milliseconds. */
+  /** The descriptor; for a wait, its time-out in milliseconds. */
   readonly detail: number;
   /** A negative errno for failure. */
   readonly result: number;
@@ -79,7 +78,7 @@ interface Native {
   readonly calls: readonly Call[];
 }
 
-/** How the memory is laid out that both sides share; injector.c has the other side of it. */
+/** The layout of the shared memory; the same as in injector.c. */
 const MOST_RULES = 64;
 const MOST_CALLS = 32;
 const TRACE_LENGTH = 16384;
@@ -97,7 +96,7 @@ const AT = {
 
 const root = path.join(__dirname, '..', '..');
 
-/** Builds the injector where it is not built yet, and returns its path. */
+/** Builds the injector if needed, and returns its path. */
 function build(): string {
   const source = path.join(root, 'test', 'faults', 'injector.c');
   const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 8);
@@ -105,13 +104,13 @@ function build(): string {
   const file = path.join(folder, `injector-${digest}.node`);
   if (existsSync(file)) return file;
   mkdirSync(folder, { recursive: true });
-  // Where the headers are that the addon was built with.
+  // The headers that the addon was built with.
   const config = readFileSync(path.join(root, 'build', 'config.gypi'), 'utf8');
   const headers = path.join(/"nodedir": "(.*)"/.exec(config)?.[1] ?? '/usr', 'include', 'node');
   const unfinished = `${file}.${process.pid}`;
   const options = ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-I', headers];
   execFileSync('gcc', [...options, source, '-o', unfinished, '-ldl']);
-  // Another process may be at it too.
+  // Another process may build it at the same time.
   renameSync(unfinished, file);
   return file;
 }
@@ -120,7 +119,7 @@ export class Injector {
   readonly #native: Native;
   readonly #memory: Int32Array;
 
-  /** Takes hold of the addon's calls. Until something is to fail, they pass. */
+  /** Redirects the addon's calls. Without faults, they pass. */
   constructor(seed = 0) {
     this.#native = createRequire(__filename)(build()) as Native;
     this.#memory = new Int32Array(this.#native.memory);
@@ -129,13 +128,13 @@ export class Injector {
     this.#memory[AT.seed] = seed;
   }
 
-  /** Makes a call fail. `error` is a name of errno(3); of `getaddrinfo`, its own number. */
+  /** Makes a call fail. `error` is a name from errno(3); for `getaddrinfo`, its error number. */
   fail(call: Call, error: string | number, when: When = {}): void {
     const errno = typeof error === 'number' ? error : errnoOf(error);
     this.#add(call, errno, 0, when);
   }
 
-  /** Makes a transfer take `most` bytes at most, or an epoll_wait(2) so many events. */
+  /** Limits a transfer to `most` bytes, or an epoll_wait(2) to `most` events. */
   shorten(call: Call, most: number, when: When = {}): void {
     this.#add(call, 0, most, when);
   }
@@ -145,23 +144,23 @@ export class Injector {
     return this.#memory[AT.made + this.#number(call)] ?? 0;
   }
 
-  /** How many calls were made in all. */
+  /** The number of all calls. */
   get madeInAll(): number {
     return this.#memory.subarray(AT.made, AT.made + MOST_CALLS).reduce((sum, n) => sum + n, 0);
   }
 
-  /** How often a call was hit. */
+  /** How often a call failed by injection. */
   faulted(call: Call): number {
     return this.#memory[AT.faulted + this.#number(call)] ?? 0;
   }
 
-  /** Of every call that was made: how often it was, and how often hit. */
+  /** For every call: how often it was made, and how often it failed by injection. */
   counts(): Record<string, [made: number, hit: number]> {
     const made = this.#native.calls.filter((call) => this.made(call) > 0);
     return Object.fromEntries(made.map((call) => [call, [this.made(call), this.faulted(call)]]));
   }
 
-  /** The calls since the last `clear`, as far back as is remembered. */
+  /** The calls since the last `clear`, as far as they are recorded. */
   trace(): Traced[] {
     const count = this.#memory[AT.traceCount] ?? 0;
     const from = Math.max(0, count - TRACE_LENGTH);
@@ -172,12 +171,12 @@ export class Injector {
     });
   }
 
-  /** No call fails any more, and all that was counted is forgotten. */
+  /** Removes all faults, and resets all counts. */
   clear(): void {
     this.#memory.fill(0, AT.ruleCount);
   }
 
-  /** Lets go of the addon's calls. */
+  /** Restores the addon's calls. */
   detach(): void {
     this.clear();
     this.#native.detach();

@@ -1,7 +1,7 @@
-/** What a storm of faults consists of: everything follows from its seed. */
+/** The faults of a storm: all follow from its seed. */
 import type { Call, Injector, When } from './injector';
 
-/** Numbers that follow from a seed: mulberry32. */
+/** Random numbers from a seed (mulberry32). */
 export class Random {
   #state: number;
 
@@ -9,7 +9,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 to below 1. */
+  /** From 0 (inclusive) to 1 (exclusive). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;
@@ -27,7 +27,7 @@ export class Random {
     return choices[this.integer(0, choices.length - 1)] as T;
   }
 
-  /** True so often in a hundred. */
+  /** True with this probability in percent. */
   percent(often: number): boolean {
     return this.next() * 100 < often;
   }
@@ -39,13 +39,13 @@ export class Random {
   }
 }
 
-/** What a server is started with. */
+/** The parameters of a server. */
 export interface StormPlan {
   readonly seed: number;
   readonly backend: string;
 }
 
-/** What ends a connection, call by call: its handler is told by `handleClose`. */
+/** Errors that end a connection, by call: its handler gets `handleClose`. */
 const ENDS = {
   recv: ['ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOMEM', 'EIO'],
   peek: ['ECONNRESET', 'ENOMEM'],
@@ -55,13 +55,13 @@ const ENDS = {
   epoll_modify: ['ENOMEM'],
 } as const satisfies Partial<Record<Call, readonly string[]>>;
 
-/** What a listener rests after. */
+/** Errors after which a listener backs off. */
 const RESTS = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EPROTO', 'EPERM', 'EHOSTUNREACH'];
 
-/** The codes that a handler may be told because of a plan. */
+/** The error codes that a handler may get under a plan. */
 export const ENDING_CODES: ReadonlySet<string> = new Set(Object.values(ENDS).flat());
 
-/** Lets the storm begin. Which calls are hit follows from the seed and the number of each call. */
+/** Starts the storm. The seed and the number of a call decide whether it fails. */
 export function unleash(faults: Injector, { seed }: StormPlan): void {
   const random = new Random(seed);
   const often = (perMillion: number, more: When = {}): When => ({
@@ -71,7 +71,7 @@ export function unleash(faults: Injector, { seed }: StormPlan): void {
   });
   const some = (most: number): number => random.next() * most;
 
-  // The shorter the transfers, the more of them a connection takes, and each is to be survivable.
+  // Shorter transfers mean more calls per connection, so each call fails more rarely.
   const most = random.pick([10, 100, 1000, 10_000]);
   for (const [call, errnos] of Object.entries(ENDS) as [Call, readonly string[]][]) {
     const isTransfer = call === 'recv' || call === 'send' || call === 'sendmsg';
@@ -79,7 +79,7 @@ export function unleash(faults: Injector, { seed }: StormPlan): void {
   }
   for (const errno of RESTS) faults.fail('accept4', errno, often(some(15_000)));
   faults.fail('accept4', 'ECONNABORTED', often(some(100_000)));
-  // Ways of failing that are to make no difference.
+  // Failures that must have no effect.
   for (const call of ['recv', 'send', 'sendmsg', 'accept4', 'peek'] as const) {
     faults.fail(call, 'EINTR', often(some(100_000), { burst: random.integer(1, 20) }));
   }
@@ -90,7 +90,7 @@ export function unleash(faults: Injector, { seed }: StormPlan): void {
   for (const call of ['epoll_wait', 'poll', 'pselect'] as const) {
     // Each takes a millisecond.
     faults.fail(call, 'EINTR', often(some(50_000), { burst: random.integer(1, 5), times: 300 }));
-    // Comes out of run(), which the server calls again.
+    // Rejects run(), which the server calls again.
     faults.fail(call, 'ENOMEM', often(some(5000), { times: 50 }));
   }
   faults.shorten('epoll_wait', random.integer(1, 4), often(some(500_000)));

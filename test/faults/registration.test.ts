@@ -1,4 +1,4 @@
-/** Every errno of epoll_ctl(2): a descriptor that cannot be watched, watched otherwise, let go. */
+/** Every errno of epoll_ctl(2): adding, changing and removing a descriptor. */
 import { AcceptHandler, Socket, socketpair } from '../../lib';
 import { EpollSocketMap } from '../../lib/maps';
 import { Epoll } from '../../lib/select';
@@ -10,7 +10,7 @@ import { codeOf, injectFaults } from './faults';
 
 const faults = injectFaults();
 
-// Not EPERM, which says that it is a regular file, always ready.
+// Not EPERM: epoll_ctl(2) returns it for a regular file, which is always ready.
 const ERRNOS = ['EBADF', 'EEXIST', 'EINVAL', 'ELOOP', 'ENOENT', 'ENOMEM', 'ENOSPC'];
 
 describe('epoll_ctl', () => {
@@ -28,7 +28,7 @@ describe('epoll_ctl', () => {
     theirs.close();
   });
 
-  /** The handler has ended, by `error`, and its descriptor is closed. */
+  /** The handler has ended with `error`, and its descriptor is closed. */
   function expectEnded(events: string[]): void {
     turnUntil(map, () => handler.closed, 'the end');
     expect(map.poll(0)).toBe(0);
@@ -42,20 +42,20 @@ describe('epoll_ctl', () => {
       expectEnded([`close ${codeOf(errno)}`, 'cleanup']);
     });
 
-    test('a handler with unread bytes that cannot be watched is not deaf in silence', () => {
+    test('a handler with unread bytes that cannot be registered gets handleClose', () => {
       sendText(theirs, 'unread');
       faults.fail('epoll_add', 'ENOSPC', { times: Infinity });
       expectEnded(['close ENOSPC', 'cleanup']);
     });
 
-    test('nor is one that is paused', () => {
+    test('a paused handler that cannot be registered gets handleClose', () => {
       sendText(theirs, 'unread');
       handler.setReadable(false);
       faults.fail('epoll_add', 'ENOMEM', { times: Infinity });
       expectEnded(['close ENOMEM', 'cleanup']);
     });
 
-    test('nor one whose sending had failed before', () => {
+    test('a handler whose send failed before gets handleClose, with the unread bytes', () => {
       sendText(theirs, 'unread');
       map.poll(1);
       handler.setReadable(false);
@@ -81,7 +81,7 @@ describe('epoll_ctl', () => {
       },
     );
 
-    test('for a listener: what handleAcceptError throws is told to handleError', () => {
+    test('for a listener: an exception in handleAcceptError goes to handleError', () => {
       const told: string[] = [];
       class Listener extends AcceptHandler {
         override handleAcceptError(): void {
@@ -135,7 +135,7 @@ describe('epoll_ctl', () => {
     beforeEach(() => map.poll(0));
 
     test.each(['EBADF', 'ENOENT', 'EPERM'])(
-      '%s: its descriptor is another file by now, and is left alone',
+      '%s: the descriptor now belongs to another file, and is not closed',
       (errno) => {
         const stranger = Socket.fromFd(handler.fileno());
         faults.fail('epoll_modify', errno);
@@ -146,7 +146,7 @@ describe('epoll_ctl', () => {
       },
     );
 
-    test('out of memory, the handler is closed, and so is its descriptor', () => {
+    test('out of memory: the handler and its descriptor are closed', () => {
       faults.fail('epoll_modify', 'ENOMEM');
       handler.setWritable(true);
       expectEnded(['close ENOMEM', 'cleanup']);
@@ -154,7 +154,7 @@ describe('epoll_ctl', () => {
   });
 
   describe('EPOLL_CTL_DEL fails', () => {
-    test.each(['EBADF', 'ENOENT', 'EINVAL'])('%s: nobody is told', (errno) => {
+    test.each(['EBADF', 'ENOENT', 'EINVAL'])('%s: no callback', (errno) => {
       map.poll(0);
       faults.fail('epoll_delete', errno);
       handler.close();
@@ -162,7 +162,7 @@ describe('epoll_ctl', () => {
     });
   });
 
-  test('a connection that was accepted when nothing more can be watched is told so', () => {
+  test('a connection accepted when no descriptor can be registered gets handleClose', () => {
     const listener = tcpListener();
     const client = Socket.create();
     client.connect(listener.getsockname());

@@ -1,4 +1,4 @@
-/** Calls that are made once: they throw a SystemError that says which, and leave nothing behind. */
+/** Calls made once: they throw a SystemError that names the call, and leave no descriptor open. */
 import { AcceptHandler, constants, Socket, socketpair, type SystemError } from '../../lib';
 import { EpollSocketMap, PollSocketMap } from '../../lib/maps';
 import { thrownBy } from '../support/bad-values';
@@ -9,7 +9,7 @@ import type { Call } from './injector';
 
 const faults = injectFaults();
 
-/** Makes `call` fail with each errno: `use` throws it, and works the next time. */
+/** Makes `call` fail with each errno: `use` throws it, and succeeds the next time. */
 function expectThrown(
   call: Call,
   errnos: readonly string[],
@@ -24,7 +24,7 @@ function expectThrown(
   use();
 }
 
-describe('failures of calls that are made once are thrown', () => {
+describe('failures of calls made once are thrown', () => {
   let socket: Socket;
   beforeEach(() => (socket = Socket.create()));
   afterEach(() => socket.close());
@@ -77,7 +77,7 @@ describe('failures of calls that are made once are thrown', () => {
     theirs.close();
   });
 
-  test('fcntl of a descriptor that was made elsewhere, which is left as it was', () => {
+  test('fcntl of a foreign descriptor, which stays open', () => {
     const listener = tcpListener();
     const fd = listener.fileno();
     for (const skip of [0, 1, 2, 3]) {
@@ -88,7 +88,7 @@ describe('failures of calls that are made once are thrown', () => {
     listener.close();
   });
 
-  test('bind and listen, after which a listener can be used all the same', () => {
+  test('bind and listen, after which the listener can still be used', () => {
     const map = new EpollSocketMap();
     const acceptor = new AcceptHandler(map);
     acceptor.reuseAddr();
@@ -121,7 +121,7 @@ describe('failures of calls that are made once are thrown', () => {
     map.close();
   });
 
-  test('a waker that cannot write says so; one whose count is full has nothing to say', () => {
+  test('a waker that cannot write throws; a full counter (eventfd(2)) is no error', () => {
     const map = new PollSocketMap();
     const waker = map.createWaker();
     faults.fail('eventfd_write', 'EAGAIN');
@@ -129,7 +129,7 @@ describe('failures of calls that are made once are thrown', () => {
     faults.fail('eventfd_write', 'EIO');
     expect(() => waker.wake()).toThrow('write EIO');
     waker.wake();
-    // Told again until it could be taken.
+    // The write is retried until it succeeds.
     faults.fail('eventfd_read', 'EINTR', { times: 3 });
     let count = 0;
     while (faults.made('eventfd_read') < 4 && count++ < 10) map.poll(1);
@@ -139,7 +139,7 @@ describe('failures of calls that are made once are thrown', () => {
     map.close();
   });
 
-  test('what a socket is for cannot be asked: it counts as connected, and can be used', () => {
+  test('a socket whose role cannot be read counts as connected, and can be used', () => {
     const [ours, theirs] = socketpair();
     faults.fail('getsockopt', 'ENOTSOCK');
     const adopted = Socket.fromFd(ours.detach());

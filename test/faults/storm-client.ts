@@ -1,16 +1,16 @@
-/** Clients in a storm: node:net, which no fault touches. Each knows every byte that has to come. */
+/** Clients in a storm: node:net, without faults. Each knows every byte that must arrive. */
 import net from 'node:net';
 
 import type { Random } from './plan';
 
-/** What a client does besides sending all and reading all. */
+/** What a client does besides sending and reading everything. */
 type Manner = 'plain' | 'slow' | 'reset';
 
 export class StormClient {
   isClosed = false;
-  /** Its port, by which the server knows it. */
+  /** Its port, which identifies it to the server. */
   port = 0;
-  /** Something came that is not what was sent, or more. */
+  /** Received bytes differ from those sent, or are too many. */
   wrong: string | undefined;
   readonly manner: Manner;
   readonly closed: Promise<void>;
@@ -38,7 +38,7 @@ export class StormClient {
     this.#socket.setNoDelay(true);
     this.#socket.on('data', (data) => this.#receive(data));
     this.#socket.on('end', () => this.#socket.end());
-    // The server may cut the connection; whether it should have is seen at the end.
+    // The server may break the connection; whether that was right is checked at the end.
     this.#socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
       this.#socket.on('close', () => {
@@ -52,7 +52,7 @@ export class StormClient {
     });
   }
 
-  /** All that was to come has come. */
+  /** Everything has arrived. */
   get isWhole(): boolean {
     return this.#got === this.#expected.length;
   }
@@ -67,7 +67,7 @@ export class StormClient {
     this.#socket.destroy();
   }
 
-  /** Sends the next piece, and in a while another. */
+  /** Sends the next piece, and another one later. */
   #send(): void {
     if (this.#socket.destroyed) return;
     if (this.manner === 'reset' && this.#random.percent(15)) {

@@ -1,7 +1,7 @@
 /**
- * The server in a storm: echoes on one port, answers lines on another, and writes down what its
- * handlers are told. A process of its own: started with a plan, it tells its ports, and on `settle`
- * (all clients are gone) what has become of everything, which ends the storm.
+ * The server in a storm: echoes on one port, answers lines on another, and records callbacks. It
+ * runs in a process of its own: it gets a plan, sends its ports, and on `settle` (all clients have
+ * closed) sends its report, which ends the storm.
  */
 import { readdirSync } from 'node:fs';
 
@@ -18,37 +18,37 @@ import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
 import { Injector, type Traced } from './injector';
 import { type StormPlan, unleash } from './plan';
 
-/** What a connection's handler was told. */
+/** The callbacks of a connection's handler. */
 export interface Told {
   /** The client's port. */
   port: number;
   readonly fd: number;
-  /** What `handleClose` was told, each time: a code, or '' for no error. */
+  /** The argument of each `handleClose`: a code, or '' for no error. */
   closes: string[];
   cleanups: number;
-  /** What `handleError` was told, and what was told after the cleanup. */
+  /** The errors of `handleError`, and callbacks after the cleanup. */
   wrongs: string[];
 }
 
-/** What has become of everything. */
+/** The report of a server. */
 export interface Report {
   readonly told: readonly Told[];
-  /** How often `handleAcceptError` was told. */
+  /** How often `handleAcceptError` was called. */
   readonly restCount: number;
-  /** How often run() was rejected and called again. */
+  /** How often run() rejected and was called again. */
   readonly rerunCount: number;
-  /** Of every call: how often it was made, and how often hit. */
+  /** For every call: how often it was made, and how often it failed by injection. */
   readonly calls: Readonly<Record<string, readonly [made: number, hit: number]>>;
   readonly descriptorsBefore: number;
   readonly descriptorsAfter: number;
-  /** The calls, as far back as is remembered. */
+  /** The calls, as far as they are recorded. */
   readonly trace: readonly Traced[];
 }
 
-/** What the process can be told to do, each answered by a message: settle and report, report, rest. */
+/** The commands of the process, each answered by a message: settle and report, report, rest. */
 export type Order = 'settle' | 'report' | 'rest';
 
-/** What a while without anything to do has cost. */
+/** The cost of a time without work. */
 export interface Rest {
   readonly calls: number;
   readonly cpuMs: number;
@@ -87,7 +87,7 @@ class Echo extends BufferedWriteHandler {
 
   override handleRead(): void {
     if (this.told.cleanups > 0) this.told.wrongs.push('handleRead after handleCleanup');
-    // A reader that is slower than its own writing is not read from until it has caught up.
+    // Stops reading from a peer that does not read its answers, until it has caught up.
     if (!this.sendAll(this.read(32 * 1024)) && !this.closed) this.setReadable(false);
   }
 
@@ -178,7 +178,7 @@ async function serve(plan: StormPlan): Promise<void> {
   });
   process.send?.({ ports });
 
-  /** The storm is over: what is connected does nothing, and neither may the server. */
+  /** The storm is over: connections are idle, and the server must be idle, too. */
   async function rest(): Promise<void> {
     await wait(20);
     const before = faults.madeInAll;
@@ -189,14 +189,14 @@ async function serve(plan: StormPlan): Promise<void> {
     process.send?.({ calls, cpuMs: (user + system) / 1000, windowMs: REST_MS } satisfies Rest);
   }
 
-  /** All clients are gone: waits for the handlers to have ended, and reports. */
+  /** All clients have closed: waits until the handlers have ended, and reports. */
   async function settle(): Promise<void> {
     while (openCount > 0) await wait(5);
     await report();
   }
 
   async function report(): Promise<void> {
-    // What was closed last is let go of by then.
+    // Until then the descriptors closed last are released.
     await wait(0);
     const answer: Report = {
       told,

@@ -1,4 +1,4 @@
-/** A storm: a server whose system calls fail, by a seed, and clients that know what has to come. */
+/** A storm: a server whose system calls fail at random, and clients that check every byte. */
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -12,19 +12,19 @@ const root = path.join(__dirname, '..', '..');
 const PATIENCE_MS = 60_000;
 const IDLE_CLIENTS = 3;
 
-/** What happened in a storm that broke no promise. */
+/** The figures of a storm in which every promise was kept. */
 export interface Weather {
   readonly connections: number;
-  /** Connections that no fault ended, and whose every byte arrived. */
+  /** Connections that no fault ended; all their bytes arrived. */
   readonly survivors: number;
-  /** Connections that a fault ended, or their client's reset. */
+  /** Connections ended by a fault or their client's reset. */
   readonly ended: number;
   readonly faults: number;
   readonly calls: number;
   readonly rest: Rest;
 }
 
-/** Bundles the server, from the sources as they are. Returns the path of what can be run. */
+/** Bundles the server from the sources. Returns the path of the bundle. */
 export function buildServer(): string {
   const file = path.join(root, 'build', 'faults', `storm-server-${process.pid}.js`);
   const esbuild = path.join(root, 'node_modules', '.bin', 'esbuild');
@@ -34,7 +34,7 @@ export function buildServer(): string {
   return file;
 }
 
-/** Lives through the storm of that seed. Throws what promise was broken. */
+/** Runs the storm of a plan. Throws an error that names a broken promise. */
 export async function storm(server: string, plan: StormPlan, size: number): Promise<Weather> {
   const child = fork(server, [JSON.stringify(plan)], { silent: true });
   let output = '';
@@ -50,7 +50,7 @@ export async function storm(server: string, plan: StormPlan, size: number): Prom
     };
     for (let i = 0; i < size; i++) {
       clients.push(connect(i));
-      // Some at once, some while others are busy.
+      // Some at the same time, some while others are busy.
       if (random.percent(30)) await new Promise(setImmediate);
     }
     await inTime(Promise.all(clients.map(({ closed }) => closed)), 'the clients to be served');
@@ -63,7 +63,7 @@ export async function storm(server: string, plan: StormPlan, size: number): Prom
     await inTime(Promise.all(idle.map((socket) => once(socket, 'data'))), 'answers after it');
     child.send('rest');
     const rest = await answer<Rest>(child);
-    // Going to rest, and waking up from it.
+    // One call to become idle, one to wake up.
     if (rest.calls > 10) throw new Error(`at rest, the server makes calls: ${rest.calls}`);
     return weather(report, clients, rest);
   } catch (error) {
@@ -85,7 +85,7 @@ export async function storm(server: string, plan: StormPlan, size: number): Prom
   }
 }
 
-/** Sees that every promise was kept. */
+/** Checks that every promise was kept. */
 function check(report: Report, clients: readonly StormClient[]): void {
   const broken: string[] = [];
   const byPort = new Map<number, Told>();
@@ -100,7 +100,7 @@ function check(report: Report, clients: readonly StormClient[]): void {
   for (const client of clients) {
     const count = broken.length;
     if (client.wrong !== undefined) broken.push(`${String(client)}: ${client.wrong}`);
-    // One that is reset may have gone before it was accepted, and takes bytes with it.
+    // A connection may be reset before it is accepted, with its bytes.
     if (client.manner === 'reset') continue;
     const told = byPort.get(client.port);
     const code = told?.closes[0];
@@ -119,12 +119,12 @@ function check(report: Report, clients: readonly StormClient[]): void {
   const made = (call: string): number => report.calls[call]?.[0] ?? 0;
   const waits = made('epoll_wait') + made('pselect') + (made('pselect') > 0 ? 0 : made('poll'));
   const work = made('recv') + made('send') + made('sendmsg') + made('accept4') + made('peek');
-  // Whoever spins waits, and finds nothing to do.
+  // A busy loop waits again and again without work.
   if (waits > 2 * work + 1000) broken.push(`spins: ${waits} waits for ${work} calls of work`);
   if (broken.length > 0) throw new Error(broken.join('\n'));
 }
 
-/** The last calls for a client's descriptor, and what its handler was told. */
+/** The last calls for a client's descriptor, and the callbacks of its handler. */
 function historyOf(port: number, report: Report): string[] {
   const told = report.told.find((each) => each.port === port);
   if (told === undefined) return ['no handler'];

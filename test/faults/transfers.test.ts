@@ -10,17 +10,17 @@ import { codeOf, injectFaults } from './faults';
 
 const faults = injectFaults();
 
-/** What a connection may break with: recv(2), send(2), tcp(7), ip(7). */
+/** Errors that end a connection: recv(2), send(2), tcp(7), ip(7). */
 const BREAKS = [
   ...['ECONNRESET', 'ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
   ...['ECONNABORTED', 'EPIPE', 'EPROTO', 'EIO', 'ENOMEM', 'ENOBUFS', 'EACCES', 'EPERM'],
 ];
-/** What would be the program's mistake. */
+/** Errors that mean a mistake of the program. */
 const MISUSES = ['EBADF', 'EFAULT', 'EINVAL', 'ENOTCONN', 'ENOTSOCK', 'EOPNOTSUPP', 'EDESTADDRREQ'];
-/** What send(2) lists besides, for sockets of other kinds. */
+/** Further errors in send(2), for sockets of other kinds. */
 const OTHERS = ['EALREADY', 'EISCONN', 'EMSGSIZE'];
 
-/** Writes down its lines, as a Recorder does what it reads. */
+/** Records its lines, as a Recorder its reads. */
 class Lines extends LineHandler {
   readonly events: string[] = [];
 
@@ -63,15 +63,18 @@ onEverySystemMap('transfers', (map) => {
   }
 
   describe('recv fails', () => {
-    test.each([...BREAKS, ...OTHERS])('rules 2, 3: %s: what came is read, then close', (errno) => {
-      const handler = new Recorder(map(), ours);
-      sendText(theirs, 'before');
-      faults.fail('recv', errno);
-      const end = [`close ${codeOf(errno)}`, 'cleanup'];
-      expect(ended(handler)).toEqual(['read ', 'read before', ...end]);
-    });
+    test.each([...BREAKS, ...OTHERS])(
+      'rules 2, 3: %s: received bytes are read, then handleClose',
+      (errno) => {
+        const handler = new Recorder(map(), ours);
+        sendText(theirs, 'before');
+        faults.fail('recv', errno);
+        const end = [`close ${codeOf(errno)}`, 'cleanup'];
+        expect(ended(handler)).toEqual(['read ', 'read before', ...end]);
+      },
+    );
 
-    test.each(BREAKS)('rules 2, 3: %s of a connection that is gone', (errno) => {
+    test.each(BREAKS)('rules 2, 3: %s of a broken connection', (errno) => {
       const handler = new Recorder(map(), ours);
       sendText(theirs, 'lost');
       faults.fail('recv', errno);
@@ -79,7 +82,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual(['read ', `close ${codeOf(errno)}`, 'cleanup']);
     });
 
-    test('a paused handler is told after it has read what came before', () => {
+    test('a paused handler gets handleClose after it has read the bytes before the error', () => {
       const handler = new Recorder(map(), ours);
       handler.readBytes = 1;
       sendText(theirs, 'ab');
@@ -92,7 +95,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual(['read a', 'read b', 'close ETIMEDOUT', 'cleanup']);
     });
 
-    test.each(MISUSES)('%s is thrown where it was called, and the connection stands', (errno) => {
+    test.each(MISUSES)('%s is thrown at the call, and the connection stays open', (errno) => {
       const handler = new Recorder(map(), ours);
       sendText(theirs, 'whole');
       faults.fail('recv', errno);
@@ -103,7 +106,7 @@ onEverySystemMap('transfers', (map) => {
       ]);
     });
 
-    test.each(['EAGAIN', 'EINTR'])('rule 10: %s is nothing', (errno) => {
+    test.each(['EAGAIN', 'EINTR'])('rule 10: %s has no effect', (errno) => {
       const handler = new Lines(map(), ours);
       faults.fail('recv', errno, { times: 100 });
       sendText(theirs, 'one\ntwo\n');
@@ -112,7 +115,7 @@ onEverySystemMap('transfers', (map) => {
       expect(faults.faulted('recv')).toBe(100);
     });
 
-    test('lines that came whole before it are told, and the handler once', () => {
+    test('complete lines before the error are delivered, then handleClose once', () => {
       const handler = new Lines(map(), ours);
       sendText(theirs, 'one\ntwo\npart');
       turnUntil(map(), () => handler.events.length === 2, 'lines');
@@ -122,7 +125,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual([...lines, 'close ECONNRESET', 'cleanup']);
     });
 
-    test('what is thrown away after end() may fail too', () => {
+    test('receiving in order to discard after end() may fail, too', () => {
       const handler = new Recorder(map(), ours);
       handler.end('bye');
       sendText(theirs, 'ignored');
@@ -134,15 +137,15 @@ onEverySystemMap('transfers', (map) => {
     });
   });
 
-  describe('a look at what is unread fails', () => {
-    test.each(BREAKS)('rule 3: %s where the peer has ended: close', (errno) => {
+  describe('a peek at unread bytes fails', () => {
+    test.each(BREAKS)('rule 3: %s after the peer has ended: handleClose', (errno) => {
       const handler = new Recorder(map(), ours);
       faults.fail('peek', errno);
       theirs.close();
       expect(ended(handler)).toEqual([`close ${codeOf(errno)}`, 'cleanup']);
     });
 
-    test('rule 10: EINTR is nothing', () => {
+    test('rule 10: EINTR has no effect', () => {
       const handler = new Recorder(map(), ours);
       sendText(theirs, 'last');
       theirs.close();
@@ -153,7 +156,7 @@ onEverySystemMap('transfers', (map) => {
   });
 
   describe('send fails', () => {
-    test.each([...BREAKS, ...OTHERS])('rule 15: %s: send returns 0, then close', (errno) => {
+    test.each([...BREAKS, ...OTHERS])('rule 15: %s: send returns 0, then handleClose', (errno) => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', errno);
       expect(handler.send('x')).toBe(0);
@@ -163,7 +166,7 @@ onEverySystemMap('transfers', (map) => {
       expect(receiveText(theirs)).toBe('');
     });
 
-    test.each(BREAKS)('rules 2, 15: %s: what the peer sent is read before', (errno) => {
+    test.each(BREAKS)('rules 2, 15: %s: bytes of the peer are read before handleClose', (errno) => {
       const handler = new Recorder(map(), ours);
       sendText(theirs, 'before');
       faults.fail('send', errno);
@@ -172,7 +175,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual(['read before', `close ${codeOf(errno)}`, 'cleanup']);
     });
 
-    test.each(MISUSES)('%s is thrown where it was called', (errno) => {
+    test.each(MISUSES)('%s is thrown at the call', (errno) => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', errno);
       expect(() => handler.send('x')).toThrow(`send ${codeOf(errno)}`);
@@ -181,7 +184,7 @@ onEverySystemMap('transfers', (map) => {
       expect(handler.events).toEqual([]);
     });
 
-    test.each(['ENOBUFS', 'EPIPE'])('%s of many pieces at once (sendmsg)', (errno) => {
+    test.each(['ENOBUFS', 'EPIPE'])('%s of sendmsg, with several buffers', (errno) => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', 'EAGAIN');
       faults.fail('sendmsg', errno);
@@ -193,7 +196,7 @@ onEverySystemMap('transfers', (map) => {
     });
 
     test.each(['EPIPE', 'ETIMEDOUT'])(
-      'what is lost when sending fails after the peer has ended its side is not lost in silence: %s',
+      'a failed send after the peer has half-closed gives handleClose the error: %s',
       (errno) => {
         const handler = new Recorder(map(), ours);
         faults.fail('send', 'EAGAIN');
@@ -206,7 +209,7 @@ onEverySystemMap('transfers', (map) => {
       },
     );
 
-    test('an echo that pauses until it has caught up is told of an end that comes first', () => {
+    test('an echo that pauses until handleDrain gets handleClose if the connection ends first', () => {
       class Echo extends Recorder {
         override highWaterMark = 0;
 
@@ -225,7 +228,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual(['write', 'close ETIMEDOUT', 'cleanup']);
     });
 
-    test('one that goes on reading all the same reads all', () => {
+    test('a handler that does not pause reads all bytes', () => {
       const handler = new Recorder(map(), ours);
       handler.readBytes = 1;
       sendText(theirs, 'abc');
@@ -234,7 +237,7 @@ onEverySystemMap('transfers', (map) => {
       expect(ended(handler)).toEqual(['read a', 'read b', 'read c', 'close ETIMEDOUT', 'cleanup']);
     });
 
-    test('after end(), the handler is cleaned up, and told of no close that is its own', () => {
+    test('after end(), the handler gets handleCleanup, without handleClose', () => {
       const handler = new Recorder(map(), ours);
       faults.fail('send', 'EAGAIN');
       handler.end('bye');
@@ -244,7 +247,7 @@ onEverySystemMap('transfers', (map) => {
   });
 
   describe('would block, interrupted, short', () => {
-    /** Sends a text of which every part is unlike every other, and compares what arrives. */
+    /** Sends a text without repetitions, and compares what arrives. */
     function expectArrives(Handler: typeof BufferedWriteHandler, pieces: string[]): void {
       const handler = new Handler(map(), ours);
       const reader = new Recorder(map(), theirs);
@@ -256,7 +259,7 @@ onEverySystemMap('transfers', (map) => {
     const pieces = (count: number, length: number): string[] =>
       Array.from({ length: count }, (_, i) => `${i} `.repeat(length).slice(0, length));
 
-    test.each([['socketpair'], ['tcp']])('one byte at a time, either way: %s', (kind) => {
+    test.each([['socketpair'], ['tcp']])('one byte at a time in both directions: %s', (kind) => {
       if (kind === 'tcp') {
         ours.close();
         theirs.close();
@@ -268,7 +271,7 @@ onEverySystemMap('transfers', (map) => {
       expectArrives(BufferedWriteHandler, pieces(20, 37));
     });
 
-    test('now and then a would-block that is none, an interruption, a short count', () => {
+    test('random false would-blocks, interruptions and short counts', () => {
       for (const call of ['recv', 'send', 'sendmsg'] as const) {
         faults.fail(call, 'EINTR', { times: Infinity, perMillion: 200_000, burst: 7 });
         faults.fail(call, 'EAGAIN', { times: Infinity, perMillion: 200_000 });
@@ -278,7 +281,7 @@ onEverySystemMap('transfers', (map) => {
       expect(faults.faulted('sendmsg')).toBeGreaterThan(0);
     });
 
-    test('lines arrive whole, one byte at a time', () => {
+    test('lines arrive completely, one byte at a time', () => {
       faults.shorten('recv', 1, { times: Infinity });
       const handler = new Lines(map(), ours);
       sendText(theirs, 'one\n\nthree\nrest');
@@ -289,7 +292,7 @@ onEverySystemMap('transfers', (map) => {
     });
   });
 
-  test('ENOTCONN of shutdown(2): the connection broke meanwhile, and close tells it', () => {
+  test('ENOTCONN of shutdown(2): the connection broke before, and handleClose reports it', () => {
     const handler = new Recorder(map(), ours);
     faults.fail('shutdown', 'ENOTCONN');
     handler.end('bye');
@@ -299,7 +302,7 @@ onEverySystemMap('transfers', (map) => {
   });
 
   test.each(['EINTR', 'EIO', 'ENOSPC'])(
-    '%s of close(2): the descriptor is gone, and cleanup is told once',
+    '%s of close(2): the descriptor is closed, and handleCleanup is called once',
     (errno) => {
       faults.fail('close', errno, { afterwards: true, times: 2 });
       const handler = new Recorder(map(), ours);

@@ -19,7 +19,7 @@ const WAIT: Readonly<Record<string, Call>> = {
   select: 'pselect',
 };
 
-/** The time-outs of the waits that were made, in milliseconds. */
+/** The time-outs of all waits, in milliseconds. */
 function timeouts(call: Call): number[] {
   return faults
     .trace()
@@ -27,13 +27,13 @@ function timeouts(call: Call): number[] {
     .map(({ detail }) => detail);
 }
 
-/** Interrupted again and again, a wait of `seconds` is not short, and never begins anew. */
+/** Interrupted repeatedly, a wait of `seconds` is neither short nor restarted. */
 function expectInterruptible(call: Call, seconds: number, wait: () => unknown): void {
   faults.fail(call, 'EINTR', { times: 10 });
   const startMs = performance.now();
   wait();
   expect(performance.now() - startMs).toBeGreaterThanOrEqual(seconds * 1000);
-  // A busy machine may take all of the time for a few of them.
+  // On a busy machine a few of them may take the whole time.
   const interruptions = faults.faulted(call);
   expect(interruptions).toBeGreaterThan(0);
   const asked = timeouts(call);
@@ -56,11 +56,11 @@ onEverySystemMap('waiting fails', (map) => {
   });
 
   const call = (): Call => WAIT[map().backend]!;
-  // EBADF of select(2) is a descriptor that was closed behind its handler's back; poll(2) says whose.
+  // EBADF of select(2): a descriptor was closed without its handler; poll(2) finds which.
   const errnosOf = (backend: string): string[] =>
     ['EBADF', 'EFAULT', 'EINVAL', 'ENOMEM'].filter((e) => e !== 'EBADF' || backend !== 'select');
 
-  test('whatever it fails with comes out of poll, and the next finds all as it was', () => {
+  test('poll throws every error, and the next wait works as before', () => {
     for (const errno of errnosOf(map().backend)) {
       sendText(theirs, errno);
       faults.fail(call(), errno);
@@ -72,7 +72,7 @@ onEverySystemMap('waiting fails', (map) => {
     }
   });
 
-  test('it comes out of runSync, which can be called again', () => {
+  test('runSync throws the error, and can be called again', () => {
     faults.fail(call(), 'ENOMEM');
     map().callIn(0, () => map().close());
     expect(() => map().runSync()).toThrow('wait ENOMEM');
@@ -80,7 +80,7 @@ onEverySystemMap('waiting fails', (map) => {
     expect(handler.events).toEqual(['cleanup']);
   });
 
-  test('it rejects run(), which can be called again', async () => {
+  test('run() rejects with the error, and can be called again', async () => {
     faults.fail(call(), 'ENOMEM');
     await expect(map().run()).rejects.toThrow(`${map().backend} wait ENOMEM`);
     sendText(theirs, 'later');
@@ -89,13 +89,13 @@ onEverySystemMap('waiting fails', (map) => {
     expect(handler.events).toEqual(['read later', 'cleanup']);
   });
 
-  test('rule 10: interrupted again and again, poll() waits for as long as it was told', () => {
+  test('rule 10: interrupted repeatedly, poll() waits for the given time', () => {
     map().poll(0);
     faults.clear();
     expectInterruptible(call(), 0.06, () => expect(map().poll(0.06)).toBe(0));
   });
 
-  test('rule 10: interrupted again and again, run() and its timers go on', async () => {
+  test('rule 10: interrupted repeatedly, run() and its timers continue', async () => {
     faults.fail(call(), 'EINTR', { times: 100 });
     let isDue = false;
     const startMs = performance.now();
@@ -110,7 +110,7 @@ onEverySystemMap('waiting fails', (map) => {
     expect(handler.events).toEqual(['read after it', 'cleanup']);
   });
 
-  test('rule 10: a wait that is interrupted still tells what is ready', () => {
+  test('rule 10: an interrupted wait still reports ready descriptors', () => {
     sendText(theirs, 'ready');
     faults.fail(call(), 'EINTR', { times: 50 });
     turnUntil(map(), () => handler.received === 'ready', 'what is ready');
@@ -118,7 +118,7 @@ onEverySystemMap('waiting fails', (map) => {
     expectQuiet(map());
   });
 
-  test('an epoll_wait that tells one event at a time tells all in the end', () => {
+  test('with one event per epoll_wait, all events are delivered in the end', () => {
     faults.shorten('epoll_wait', 1, { times: Infinity });
     const pairs = Array.from({ length: 20 }, () => socketpair());
     const handlers = pairs.map(([ours]) => new Recorder(map(), ours));
@@ -145,7 +145,7 @@ describe('select(2) and the poll(2) that completes it', () => {
     map.close();
   });
 
-  test.each(['EFAULT', 'EINVAL', 'ENOMEM'])('poll(2) fails with %s: out of poll()', (errno) => {
+  test.each(['EFAULT', 'EINVAL', 'ENOMEM'])('poll() throws %s of poll(2)', (errno) => {
     faults.fail('poll', errno);
     expect(() => map.poll(1)).toThrow(`select wait ${errno}`);
     turnUntil(map, () => handler.received === 'x', 'what was ready');
@@ -156,7 +156,7 @@ describe('select(2) and the poll(2) that completes it', () => {
     turnUntil(map, () => handler.received === 'x', 'what was ready');
   });
 
-  test('EBADF of select(2), though all descriptors are open, is nothing', () => {
+  test('EBADF of select(2) with all descriptors open has no effect', () => {
     faults.fail('pselect', 'EBADF');
     turnUntil(map, () => handler.received === 'x', 'what was ready');
     expectQuiet(map);
@@ -164,9 +164,9 @@ describe('select(2) and the poll(2) that completes it', () => {
   });
 });
 
-test('several maps that run wait in one poll(2): when it fails, each is told', async () => {
+test('several running maps share one poll(2): when it fails, each run() rejects', async () => {
   const maps = [new PollSocketMap(), new SelectSocketMap()];
-  // The first is alone until the second has joined it.
+  // The first map waits alone until the second runs, too.
   const running = maps.map((map) => map.run());
   faults.fail('poll', 'ENOMEM');
   const outcomes = await Promise.allSettled(running);
@@ -227,7 +227,7 @@ describe('asynchia/select', () => {
     expect(() => new Epoll()).toThrow(`epoll_create1 ${errno}`);
   });
 
-  test('rule 10: interrupted again and again, each waits for as long as it was told', () => {
+  test('rule 10: interrupted repeatedly, each waits for the given time', () => {
     expectInterruptible('pselect', 0.06, () => select([ours], [], [], 0.06));
     faults.clear();
     expectInterruptible('poll', 0.06, () => pollOf().poll(0.06));

@@ -1,4 +1,4 @@
-/** Lives many random histories: `npm run histories -- --count 100000 --seed 1 --map epoll`. */
+/** Lives many random histories: `npm run check -- histories --count 100000 --seed 1 --map epoll`. */
 import { setImmediate as turnOfNode } from 'node:timers/promises';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -44,7 +44,7 @@ async function run({ count, seed, map }: Options): Promise<boolean> {
       progress.stop();
       const error = details.errorInstance;
       const why = error instanceof Error ? error.message : String(error);
-      const replay = `npm run histories -- --count ${PER_SEED} --seed ${at}`;
+      const replay = `npm run check -- histories --count ${PER_SEED} --seed ${at}`;
       process.stdout.write(`${why}\n\nafter ${done} histories; again: ${replay}\n`);
       return false;
     }
@@ -58,7 +58,7 @@ async function run({ count, seed, map }: Options): Promise<boolean> {
   return true;
 }
 
-const command = new Command('histories')
+const command = new Command('npm run check -- histories')
   .description('Lives random histories on every map, and holds each against the model.')
   .option('--count <n>', 'how many histories', whole, 1000)
   .option('--seed <n>', 'the first seed; another each time where it is left out', whole)

@@ -1,4 +1,4 @@
-/** `npm run overload`: plays scenarios one after the other, and prints what held. */
+/** `npm run check -- overload`: plays scenarios one after the other, and prints what held. */
 import path from 'node:path';
 
 import { Argument, Command } from 'commander';
@@ -43,7 +43,7 @@ async function run(names: readonly ScenarioName[], given: Given): Promise<void> 
   process.exitCode = outcomes.every(hasHeld) ? 0 : 1;
 }
 
-new Command('overload')
+new Command('npm run check -- overload')
   .description('Overloads servers in one way after the other, and states what held.')
   .addArgument(new Argument('[scenarios...]', 'which; all, unless told').choices(scenarioNames))
   .option('--full', 'the full forms, some minutes in all; the short ones are what CI runs')

@@ -1,4 +1,4 @@
-/** The command: `npm run soak -- --minutes 60`. */
+/** The command: `npm run check -- soak --minutes 60`. */
 import { writeFileSync } from 'node:fs';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -49,7 +49,7 @@ const options = [
   new Option('--json <file>', 'all samples and verdicts, for programs'),
   new Option('--svg <file>', 'a plot'),
 ];
-const program = new Command('soak').description(
+const program = new Command('npm run check -- soak').description(
   'A server under mixed load (echo, lines, slow readers, timers, churn, resets, half-closes) for ' +
     'long: every byte is checked, memory and latency are watched, and a verdict comes of it. ' +
     'Ctrl-C ends it before its time, with the verdicts of what it has seen.',

@@ -1,0 +1,43 @@
+// Builds all that is JavaScript: the library and the examples with tsc, the benchmark and the
+// programs of the long checks with esbuild.
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { build } from 'esbuild';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+function compile(project) {
+  const tsc = path.join(createRequire(import.meta.url).resolve('typescript'), '../../bin/tsc');
+  try {
+    execFileSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' });
+  } catch {
+    process.exit(1);
+  }
+}
+
+// In this order: the examples are compiled against the declarations of the built library.
+compile('tsconfig.json');
+compile('examples/tsconfig.json');
+await import('../bench/build.mjs');
+await build({
+  entryPoints: [
+    'test/faults/cli.ts',
+    ...['main', 'child', 'threads'].map((name) => `test/fuzz/${name}.ts`),
+    'test/histories/run.ts',
+    // A scenario's name is of several words.
+    'test/overload/*-*.ts',
+    'test/overload/run.ts',
+    ...['soak', 'server', 'load'].map((name) => `test/soak/${name}.ts`),
+  ],
+  outbase: 'test',
+  outdir: 'dist',
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: true,
+  logLevel: 'warning',
+});

@@ -1,0 +1,218 @@
+import { onEverySystemMap } from '../support/maps';
+import { linesOf, scriptWithWorker } from '../support/scripts';
+
+/** What a worker may be at when it is ended, each of which says when it is about to be. */
+const BUSY_WITH: Record<string, string> = {
+  'run(), idle': `map.run(); ready();`,
+  'run(), busy': `saturate(map); map.run(); ready();`,
+  'run() of several maps': `
+    saturate(map);
+    map.run();
+    const { candidates } = require('asynchia/maps');
+    for (const Map of candidates) new Map().run();
+    ready();`,
+  'poll()': `ready(); map.poll();`,
+  'runSync(), idle': `ready(); map.runSync();`,
+  'runSync(), busy': `saturate(map); ready(); map.runSync();`,
+  'run() with look-ups in flight': `
+    for (let i = 0; i < 20; i++) new IOHandler(map).connect(['localhost', 1]);
+    map.run();
+    ready();`,
+  'runSync() with look-ups in flight': `
+    for (let i = 0; i < 20; i++) new IOHandler(map).connect(['localhost', 1]);
+    ready();
+    map.runSync();`,
+  'something else, with a map that nobody waits on': `
+    saturate(map);
+    map.poll();
+    setInterval(() => {}, 1000);
+    ready();`,
+};
+
+/** A worker's map, with everything that has a descriptor. */
+const OPEN_MAP = `
+  const map = new DefaultSocketMap();
+  const acceptor = new AcceptHandler(map);
+  acceptor.bind(['127.0.0.1', 0]);
+  acceptor.listen(5);
+  new IOHandler(map).connect(acceptor.socket.getsockname());
+  new IOHandler(map, socketpair()[0]);
+  const ready = () => parentPort.postMessage('ready');
+`;
+
+/** The same, and then what the worker is started with. */
+const WORKER = `
+  ${OPEN_MAP}
+  const actions = ${JSON.stringify(BUSY_WITH)};
+  eval(actions[workerData]);
+`;
+
+/** `endOne` ends a worker that is about to do `action`, or has been at it for a while. */
+const END_WORKERS = `
+  const openDescriptors = () => require('node:fs').readdirSync('/proc/self/fd').length;
+  async function endOne(action, delay) {
+    const worker = startWorker(action);
+    await new Promise((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    await worker.terminate();
+  }
+`;
+
+onEverySystemMap('a worker that is terminated', (map) => {
+  test('whatever its map is at, ends and leaves no descriptor open', async () => {
+    const actions = Object.keys(BUSY_WITH);
+    const program = scriptWithWorker(
+      map(),
+      `${END_WORKERS}
+      (async () => {
+        for (const action of ${JSON.stringify(actions)}) {
+          // What Node itself keeps open is open after the first.
+          await endOne(action, 0);
+          const before = openDescriptors();
+          await Promise.all([0, 1, 5].map((delay) => endOne(action, delay)));
+          say(action + ': ' + (openDescriptors() - before) + ' left open');
+        }
+      })();`,
+      WORKER,
+    );
+    expect(await linesOf(program)).toEqual(actions.map((action) => `${action}: 0 left open`));
+  });
+
+  test('twenty times, leaves no descriptor open', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `${END_WORKERS}
+      (async () => {
+        await endOne('run(), busy', 0);
+        const before = openDescriptors();
+        for (let round = 0; round < 20; round++) await endOne('run(), busy', round % 4);
+        say('descriptors left open: ' + (openDescriptors() - before));
+      })();`,
+      WORKER,
+    );
+    expect(await linesOf(program)).toEqual(['descriptors left open: 0']);
+  });
+
+  test('while it blocks, with messages that it never took, ends', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `
+      const worker = startWorker();
+      worker.once('message', async () => {
+        for (let i = 0; i < 100; i++) {
+          worker.postMessage('never taken');
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await worker.terminate();
+        say('ended');
+      });`,
+      `${OPEN_MAP} parentPort.on('message', () => {}); ready(); map.runSync();`,
+    );
+    expect(await linesOf(program)).toEqual(['ended']);
+  });
+});
+
+/** A server in a worker, which tells its port. */
+const SERVER = `
+  const map = new DefaultSocketMap();
+  class Acceptor extends AcceptHandler {
+    handleAccept(socket) { new Echoing(map, socket).handleClose = () => map.close(); }
+  }
+  const acceptor = new Acceptor(map);
+  acceptor.bind(['127.0.0.1', 0]);
+  acceptor.listen(5);
+  parentPort.postMessage(acceptor.socket.getsockname());
+`;
+
+/** A client in the main thread, on a map of its own. */
+const CLIENT = `
+  const map = new DefaultSocketMap();
+  class Client extends IOHandler {
+    handleConnect() { this.setReadable(true); this.send('hello'); }
+    handleRead() { say('main was answered ' + this.read(100)); this.close(); map.close(); }
+  }
+  const worker = startWorker();
+  worker.once('message', (address) => { new Client(map).connect(address); map.run(); });
+  worker.once('exit', (status) => say('worker ended with ' + status));
+`;
+
+onEverySystemMap('in a worker', (map) => {
+  test.each([
+    'map.run();',
+    'map.runSync();',
+    'while (!map.closed) map.poll();',
+    'while (!map.closed) map.poll(0.001);',
+  ])('a server is served by %s', async (wait) => {
+    const lines = await linesOf(scriptWithWorker(map(), CLIENT, SERVER + wait));
+    expect(lines.sort()).toEqual(['main was answered hello', 'worker ended with 0']);
+  });
+
+  test('rule 10: a wait is not short when the main thread sends messages meanwhile', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `
+      const worker = startWorker();
+      const sending = setInterval(() => worker.postMessage('a message'), 5);
+      worker.on('exit', () => clearInterval(sending));`,
+      `
+      const map = new DefaultSocketMap();
+      // The first tells that the main thread is sending.
+      parentPort.once('message', () => {
+        const start = process.hrtime.bigint();
+        map.poll(0.1);
+        say(process.hrtime.bigint() - start < 100000000n ? 'short' : 'in full');
+        parentPort.once('message', () => { say('messages came'); process.exit(); });
+      });`,
+    );
+    expect(await linesOf(program)).toEqual(['in full', 'messages came']);
+  });
+
+  test('messages arrive while a busy map runs', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `
+      const worker = startWorker();
+      worker.once('message', () => worker.postMessage('close'));
+      worker.once('exit', (status) => say('worker ended with ' + status));`,
+      `${OPEN_MAP}
+      saturate(map);
+      parentPort.once('message', (message) => map[message]());
+      map.run().then(() => say('settled'));
+      ready();`,
+    );
+    expect(await linesOf(program)).toEqual(['settled', 'worker ended with 0']);
+  });
+
+  test('a map that was not closed does not keep the worker', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `startWorker().once('exit', (status) => say('worker ended with ' + status));`,
+      `${OPEN_MAP} saturate(map); map.callIn(60, () => {}); map.poll();`,
+    );
+    expect(await linesOf(program)).toEqual(['worker ended with 0']);
+  });
+
+  test.each(['map.run();', 'map.runSync();', 'map.poll();'])(
+    'process.exit() in a callback of %s ends the worker alone',
+    async (wait) => {
+      const program = scriptWithWorker(
+        map(),
+        `startWorker().once('exit', (status) => say('worker ended with ' + status));`,
+        `${OPEN_MAP} saturate(map); map.callIn(0, () => process.exit(3)); ${wait}`,
+      );
+      expect(await linesOf(program)).toEqual(['worker ended with 3']);
+    },
+  );
+
+  test('what nobody catches in a callback ends the worker alone', async () => {
+    const program = scriptWithWorker(
+      map(),
+      `startWorker().once('error', (error) => say('worker failed: ' + error.message));`,
+      `${OPEN_MAP} map.callIn(0, () => { throw new Error('of a timer'); }); map.run();`,
+    );
+    expect(await linesOf(program)).toEqual(['worker failed: of a timer']);
+  });
+});

@@ -1,0 +1,227 @@
+/** asynchia/select: the objects Poll and Epoll, and what each remembers. */
+import { writeSync } from 'node:fs';
+
+import { socketpair, type Socket } from '../../lib';
+import {
+  Epoll,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  Poll,
+  POLLHUP,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLRDHUP,
+} from '../../lib/select';
+import { flagsOf, NOT_OPEN, Workshop } from '../support/descriptors';
+
+let shop: Workshop;
+let near: Socket;
+let far: Socket;
+beforeEach(() => {
+  shop = new Workshop();
+  [near, far] = socketpair();
+});
+afterEach(() => {
+  near.close();
+  far.close();
+  shop.dispose();
+});
+
+function failing(code: string): Error {
+  return expect.objectContaining({ name: 'SystemError', code }) as Error;
+}
+
+describe.each([
+  ['Poll', () => new Poll()],
+  ['Epoll', () => new Epoll()],
+] as const)('%s', (name, make) => {
+  let watcher: Poll | Epoll;
+  beforeEach(() => {
+    watcher = make();
+  });
+  afterEach(() => watcher.close());
+
+  test('reports a descriptor with the bits that hold, again and again', () => {
+    watcher.register(near, POLLIN | POLLOUT);
+    far.send(Buffer.from('x'));
+    const expected = [[near.fileno(), POLLIN | POLLOUT]];
+    expect(watcher.poll(10)).toEqual(expected);
+    expect(watcher.poll(10)).toEqual(expected);
+  });
+
+  test('watches for reading, urgent data and writing unless told otherwise', () => {
+    watcher.register(near);
+    expect(watcher.poll(10)).toEqual([[near.fileno(), POLLOUT]]);
+  });
+
+  test('reports only what was asked for', () => {
+    watcher.register(near.fileno(), POLLIN);
+    expect(watcher.poll(0)).toEqual([]);
+    watcher.modify(near, POLLOUT);
+    expect(watcher.poll(10)).toEqual([[near.fileno(), POLLOUT]]);
+    watcher.modify(near, POLLIN);
+    expect(watcher.poll(0)).toEqual([]);
+  });
+
+  test('forgets what is unregistered', () => {
+    watcher.register(near, POLLOUT);
+    watcher.register({ fileno: () => far.fileno() }, POLLOUT);
+    expect(watcher.poll(10)).toHaveLength(2);
+    watcher.unregister(near);
+    expect(watcher.poll(10)).toEqual([[far.fileno(), POLLOUT]]);
+  });
+
+  test('an empty list when the time goes by, with nothing to watch too', () => {
+    expect(watcher.poll(0)).toEqual([]);
+    expect(watcher.poll(0.01)).toEqual([]);
+  });
+
+  test('the end of a stream and a hang-up are reported, the latter unasked', () => {
+    const { reader, writer } = shop.pipe();
+    watcher.register(near, POLLRDHUP);
+    watcher.register(reader, POLLIN);
+    writeSync(writer, 'x');
+    shop.close(writer);
+    far.shutdown(1);
+    expect(watcher.poll(10).sort(([a], [b]) => a - b)).toEqual(
+      [
+        [near.fileno(), POLLRDHUP],
+        [reader, POLLIN | POLLHUP],
+      ].sort(([a = 0], [b = 0]) => a - b),
+    );
+  });
+
+  test('ENOENT for a descriptor that is not watched', () => {
+    expect(() => watcher.modify(near, POLLIN)).toThrow(failing('ENOENT'));
+    expect(() => watcher.unregister(near)).toThrow(failing('ENOENT'));
+    watcher.register(near);
+    watcher.unregister(near);
+    expect(() => watcher.unregister(near)).toThrow(failing('ENOENT'));
+  });
+
+  test('closing twice does nothing', () => {
+    expect(watcher.closed).toBe(false);
+    watcher.close();
+    watcher.close();
+    expect(watcher.closed).toBe(true);
+    expect(watcher.fileno()).toBe(-1);
+  });
+
+  test('once closed, it says so', () => {
+    watcher.close();
+    const uses: [string, () => unknown][] = [
+      ['register', () => watcher.register(near)],
+      ['modify', () => watcher.modify(near, POLLIN)],
+      ['unregister', () => watcher.unregister(near)],
+      ['poll', () => watcher.poll(0)],
+    ];
+    for (const [method, use] of uses) {
+      expect(use).toThrow(
+        expect.objectContaining({
+          code: 'ERR_CLOSED',
+          message: `${method}: this ${name} is closed`,
+        }) as Error,
+      );
+    }
+  });
+
+  test('is closed at the end of a block that uses it', () => {
+    watcher[Symbol.dispose]();
+    expect(watcher.closed).toBe(true);
+  });
+});
+
+describe('Poll alone', () => {
+  test('registering again replaces the mask', () => {
+    const poll = new Poll();
+    poll.register(near, POLLIN);
+    poll.register(near, POLLOUT);
+    expect(poll.poll(10)).toEqual([[near.fileno(), POLLOUT]]);
+  });
+
+  test('POLLNVAL for a descriptor that is not open', () => {
+    const poll = new Poll();
+    poll.register(NOT_OPEN, POLLIN);
+    expect(poll.poll(10)).toEqual([[NOT_OPEN, POLLNVAL]]);
+  });
+
+  test('has no descriptor of its own', () => {
+    expect(new Poll().fileno()).toBe(-1);
+  });
+});
+
+describe('Epoll alone', () => {
+  let epoll: Epoll;
+  beforeEach(() => {
+    epoll = new Epoll();
+  });
+  afterEach(() => epoll.close());
+
+  test('has a descriptor, closed on exec', () => {
+    expect(flagsOf(epoll.fileno()).closeOnExec).toBe(true);
+  });
+
+  test('EEXIST for a descriptor that is watched already', () => {
+    epoll.register(near);
+    expect(() => epoll.register(near)).toThrow(failing('EEXIST'));
+    expect(() => epoll.register(near.fileno())).toThrow(failing('EEXIST'));
+  });
+
+  test('EBADF for a descriptor that is not open', () => {
+    for (const fd of [NOT_OPEN, 2 ** 31 - 1]) {
+      expect(() => epoll.register(fd)).toThrow(failing('EBADF'));
+      expect(() => epoll.modify(fd, EPOLLIN)).toThrow(failing('EBADF'));
+      expect(() => epoll.unregister(fd)).toThrow(failing('EBADF'));
+    }
+  });
+
+  test('EPERM for a regular file', () => {
+    expect(() => epoll.register(shop.regularFile())).toThrow(failing('EPERM'));
+  });
+
+  test('EINVAL for itself', () => {
+    expect(() => epoll.register(epoll)).toThrow(failing('EINVAL'));
+  });
+
+  test('EPOLLET reports what is new, not what still holds', () => {
+    epoll.register(near, EPOLLIN | EPOLLET);
+    far.send(Buffer.from('x'));
+    expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
+    expect(epoll.poll(0)).toEqual([]);
+    far.send(Buffer.from('y'));
+    expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
+  });
+
+  test('EPOLLONESHOT reports once, then nothing until modify', () => {
+    epoll.register(near, EPOLLIN | EPOLLONESHOT);
+    far.send(Buffer.from('x'));
+    expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
+    far.send(Buffer.from('y'));
+    expect(epoll.poll(0)).toEqual([]);
+    epoll.modify(near, EPOLLIN | EPOLLONESHOT);
+    expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
+  });
+
+  test('a peer that is gone is reported by all the bits of it', () => {
+    epoll.register(near, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    near.send(Buffer.from('never read'));
+    far.close();
+    const [[, bits] = [0, 0]] = epoll.poll(10);
+    expect(bits).toBe(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+  });
+
+  test('maxEvents bounds a batch, and the rest comes in the next', () => {
+    epoll.register(near, EPOLLOUT);
+    epoll.register(far, EPOLLOUT);
+    const first = epoll.poll(10, 1);
+    expect(first).toHaveLength(1);
+    const seen = new Set([...first, ...epoll.poll(10, 1)].map(([fd]) => fd));
+    expect(seen).toEqual(new Set([near.fileno(), far.fileno()]));
+  });
+});

@@ -1,0 +1,114 @@
+/** Look-ups that take for ever, and what is left of those that are done. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import type { Program } from '../support/processes';
+import { isInstalled, isSanitized, plainEnvironment, runScript } from '../support/processes';
+import { linesOf } from '../support/scripts';
+
+let program: Program | undefined;
+afterEach(() => program?.kill());
+
+/** What `script` wrote, line by line. */
+function run(script: string, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  program = runScript(script, env);
+  return linesOf(program);
+}
+
+// A sanitizer looks for leaks by itself.
+const testMemory = isSanitized ? test.skip : test;
+
+testMemory('look-ups leave no memory behind where libuv never turns', async () => {
+  const [grown] = await run(
+    `
+    const { IOHandler } = require('asynchia');
+    const { DefaultSocketMap } = require('asynchia/maps');
+    const map = new DefaultSocketMap();
+    let left = 0;
+    class Client extends IOHandler {
+      handleConnectFailed() {}
+      handleCleanup() { if (--left > 0) next(); }
+    }
+    const next = () => new Client(map).connect(['localhost', 1]);
+    function lookUp(times) {
+      left = times;
+      next();
+      while (left > 0) map.poll(1);
+      gc();
+      return process.memoryUsage.rss();
+    }
+    const before = lookUp(4000);
+    console.log((lookUp(12000) - before) / 2 ** 20);`,
+    { NODE_OPTIONS: '--expose-gc' },
+  );
+  expect(Number(grown)).toBeLessThan(10);
+});
+
+const describeWithCompiler = isInstalled('gcc') ? describe : describe.skip;
+
+describeWithCompiler('where the name server does not answer', () => {
+  let folder: string;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-names-'));
+    const library = path.join(folder, 'names.so');
+    const input = `
+      #include <netdb.h>
+      #include <unistd.h>
+      int getaddrinfo(const char* host, const char* service, const struct addrinfo* hints,
+                      struct addrinfo** found) {
+        // Only whether it is a numeric address.
+        if (hints->ai_flags & AI_NUMERICHOST) return EAI_NONAME;
+        for (;;) pause();
+      }`;
+    execFileSync('gcc', ['-D_GNU_SOURCE', '-shared', '-fPIC', '-x', 'c', '-', '-o', library], {
+      input,
+      env: plainEnvironment,
+    });
+    // A sanitizer has to come first.
+    env = { LD_PRELOAD: `${process.env['LD_PRELOAD'] ?? ''}:${library}` };
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  /** More than there are threads for. */
+  const LOOK_UP = `
+    const { IOHandler } = require('asynchia');
+    const { DefaultSocketMap } = require('asynchia/maps');
+    const openDescriptors = () => require('node:fs').readdirSync('/proc/self/fd').length;
+    function lookUp() {
+      const map = new DefaultSocketMap();
+      for (let i = 0; i < 20; i++) new IOHandler(map).connect(['name.invalid', 1]);
+      return map;
+    }`;
+
+  test('a map that is closed leaves no descriptor open', async () => {
+    const before = 'lookUp().close(); const before = openDescriptors();';
+    const said = await run(
+      `${LOOK_UP} ${before} lookUp().close(); console.log(openDescriptors() - before);`,
+      env,
+    );
+    expect(said).toEqual(['0']);
+  });
+
+  test('the process ends all the same', async () => {
+    expect(await run(`${LOOK_UP} lookUp().poll(0); console.log('done');`, env)).toEqual(['done']);
+  });
+
+  test.each(['lookUp().run();', 'lookUp().runSync();'])(
+    'a worker at %s can be ended',
+    async (wait) => {
+      const worker = `${LOOK_UP} require('worker_threads').parentPort.postMessage('busy'); ${wait}`;
+      const said = await run(
+        `
+      const worker = new (require('worker_threads').Worker)(${JSON.stringify(worker)}, { eval: true });
+      worker.once('message', () => worker.terminate().then(() => console.log('ended')));`,
+        env,
+      );
+      expect(said).toEqual(['ended']);
+    },
+  );
+});
