@@ -1,6 +1,5 @@
-/**
- * One history, in a process of its own: child.js FACE SEED CALLS. With FUZZ_TRACE=1 each call is
- * written to stderr before it is made, so that the last one is what ended the process.
+/** One random run of calls, in a process of its own: child.js FACE SEED CALLS. FUZZ_TRACE=1 writes
+ * each call to stderr before it is made: the last one shown ended the process.
  */
 import { mkdtempSync, rmSync, writeSync } from 'node:fs';
 import os from 'node:os';
@@ -15,11 +14,11 @@ import { Unexpected } from './steps';
 const FACES = { native: nativeFace, public: publicFace };
 const [faceName = '', seed = '', calls = ''] = process.argv.slice(2);
 
-/** Sockets that are bound to arbitrary paths lie here. */
+/** The folder of sockets bound to random paths. */
 const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-fuzz-'));
 process.chdir(folder);
 process.on('exit', () => rmSync(folder, { recursive: true }));
-// A callback that throws is uncaught, and is meant to be.
+// Exceptions in callbacks are expected.
 process.on('uncaughtException', (error) => {
   if (error instanceof Unexpected) fail(error);
 });
@@ -43,7 +42,7 @@ const face = FACES[faceName as keyof typeof FACES](next);
 const history = fc.sample(face.steps, { seed: Number(seed), numRuns: Number(calls) });
 
 async function main(): Promise<void> {
-  // Whoever waits inside Node's loop waits no longer than this.
+  // Ends waits inside Node's loop.
   const pulse = setInterval(() => undefined, 1);
   while (taken < history.length) {
     next();

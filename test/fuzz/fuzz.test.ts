@@ -1,8 +1,8 @@
-/** The fuzzer, for a few seconds. `npm run check -- fuzz` runs it for minutes, under sanitizers. */
+/** Runs the fuzzer for some seconds. `npm run check -- fuzz` runs it for minutes, with sanitizers. */
 import { Program } from '../support/processes';
 import { until } from '../support/turns';
 
-test('arbitrary calls, in any order, end in results and errors alone', async () => {
+test('random calls in random order only return results or throw Errors', async () => {
   const fuzzer = new Program(process.execPath, ['dist/fuzz/main.js', '--minutes', '0.1']);
   await until(
     () => fuzzer.status !== null,

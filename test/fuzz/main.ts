@@ -1,13 +1,13 @@
 /**
- * The fuzzer: main.js [--minutes 10] [--seed N]. Runs histories in processes of their own, two at a
- * time, until the time is up or one fails; then says how to run that one again.
+ * The fuzzer: main.js [--minutes 10] [--seed N]. Makes random runs of calls in child processes, two
+ * at a time, until the time is up or one fails; then prints the command that repeats the failure.
  */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import util from 'node:util';
 
 const CALLS = 1000;
-/** So long has no history ever taken, sanitizers and a busy machine included. */
+/** Longer than any run takes, even with sanitizers on a busy machine. */
 const PATIENCE_MS = 120_000;
 const AT_ONCE = 2;
 
@@ -18,7 +18,7 @@ const endMs = Date.now() + Number(values.minutes ?? 10) * 60_000;
 const firstSeed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
-/** How a history ended: undefined if well. */
+/** Why a run failed; undefined if it did not. */
 function outcomeOf(args: readonly string[]): Promise<string | undefined> {
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'ignore', 'pipe'],

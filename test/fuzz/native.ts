@@ -1,4 +1,4 @@
-/** Every native function, called with arbitrary arguments in any order. */
+/** Every native function, called with random arguments in random order. */
 import { types } from 'node:util';
 
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { Made, oneOf, owned, PLACES } from './values';
 
 type Place = keyof typeof PLACES;
 
-/** Every function of the addon, and what stands where. */
+/** Every function of the addon, with the kinds of its arguments. */
 export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   monotonicMs: [],
   select: ['integers', 'integers', 'integers', 'time'],
@@ -81,24 +81,24 @@ const MOST_DESCRIPTORS = 100;
 const MOST_BACKENDS = 12;
 const MOST_SLABS = 4;
 
-/** Remembers a descriptor, and lets go of one of the oldest where there are many. */
+/** Records a descriptor, and closes one of the oldest when there are many. */
 function own(fd: number): void {
   owned.push(fd);
   if (owned.length > MOST_DESCRIPTORS) binding.close(owned.shift() ?? -1);
 }
 
-/** What only the outside of the process, or its clock, would notice. */
+/** Calls that would block the process, or leave this machine. */
 function isLeftOut(name: string, args: readonly unknown[]): boolean {
-  // socket(7): makes close(2) wait, even of a socket that does not block.
+  // socket(7): SO_LINGER lets close(2) wait, even on a non-blocking socket.
   if (name === 'setsockopt') return args[2] === constants['SO_LINGER'];
-  // Not instanceof, which what only has the prototype passes too.
+  // Not instanceof: it accepts any object with the prototype.
   if (name !== 'connect' || !types.isUint8Array(args[1])) return false;
-  // Not to hosts and services that are not ours.
+  // Not to other hosts and services.
   const family = args[1][0];
   return family !== constants['AF_UNIX'] && args[1].length >= 16;
 }
 
-/** `next` takes the next step of the history, within a callback of this one. */
+/** `next` takes the next step, within a callback of this one. */
 export function nativeFace(next: () => void): Face {
   const backends: LoopBackend[] = [];
   const slabs: SlabCalls[] = [];
@@ -111,14 +111,14 @@ export function nativeFace(next: () => void): Face {
     }
     if (name === 'makeSlab' && typeof result === 'object') {
       slabs.push(result as SlabCalls);
-      // What nobody holds any more is freed as it is collected.
+      // An unreferenced slab is freed by garbage collection.
       if (slabs.length > MOST_SLABS) slabs.shift();
     }
     if (name === 'socketpair' && result === 0) (args[2] as Int32Array).subarray(0, 2).forEach(own);
     if (typeof result !== 'number' || result < 0) return;
     if (name === 'resolve') lookups.push(result);
     if (name === 'socket') {
-      // Whoever may do everything can open more than talks to this process alone.
+      // With root's rights, sockets can be opened that reach other processes.
       const [family, type] = args as number[];
       const isHarmless = FAMILIES.includes(family) && TYPES.includes((type ?? 0) & 0xf);
       if (isHarmless) own(result);
@@ -147,7 +147,7 @@ export function nativeFace(next: () => void): Face {
     },
   );
 
-  // A callback goes on with the history: what it does happens in the midst of a batch.
+  // A callback takes further steps, in the middle of a batch.
   const call = fc.oneof(
     { weight: 4, arbitrary: fc.constant(new Made(() => next)) },
     PLACES.number,
@@ -178,7 +178,7 @@ export function nativeFace(next: () => void): Face {
       title: () => `${name} of a look-up`,
       run: () => valueOf(() => binding[name as 'resolved'](lookup.make() as number)),
     }));
-  // Made of what makes sense, so that there is something to be cruel to.
+  // Valid calls, so that there are objects for the random ones.
   const sensible = fc
     .constantFrom<readonly [string, ...unknown[]]>(
       ['socketpair', constants['AF_UNIX'], constants['SOCK_STREAM'], new Int32Array(2)],

@@ -1,4 +1,4 @@
-/** What the package exports, called with arbitrary arguments in any order. */
+/** The exports of the package, called with random arguments in random order. */
 import fc from 'fast-check';
 
 import {
@@ -24,10 +24,10 @@ import { Made, oneOf, owned, PLACES } from './values';
 const MOST = 40;
 const TICK_SECONDS = 0.002;
 
-/** What V8 says where nobody has checked an argument. */
+/** V8's messages for arguments that were not checked. */
 const UNCHECKED = /^(Cannot |Class |.* is not (a function|iterable|a constructor|defined))/;
 
-/** Errors that a caller may see: of the arguments, of the system, of what is closed or busy. */
+/** Errors that a caller may see: wrong arguments, system errors, closed or busy objects. */
 function isExpected(error: Error): boolean {
   if (error.message === 'a hostile value was asked') return true;
   if (error instanceof SystemError || error instanceof SocketMapClosedError) return true;
@@ -44,7 +44,7 @@ function isExpected(error: Error): boolean {
 
 type Objects = Readonly<Record<string, unknown[]>>;
 
-/** `next` takes the next step of the history, within a callback of this one. */
+/** `next` takes the next step, within a callback of this one. */
 export function publicFace(next: () => void): Face {
   const live = {
     map: [] as SocketMap[],
@@ -66,7 +66,7 @@ export function publicFace(next: () => void): Face {
     if (owned.length > MOST) owned.shift();
   };
 
-  /** Goes on with the history from within callbacks, and tells what must not be seen there. */
+  /** Takes further steps in callbacks, and reports errors that must not be seen there. */
   const withCallbacks = <T extends new (...args: never[]) => Handler>(Class: T): T =>
     ({
       [Class.name]: class extends (Class as unknown as new (...args: unknown[]) => Handler) {
@@ -139,7 +139,7 @@ export function publicFace(next: () => void): Face {
     serveForever: [address, count],
     newConnection: [handler, address],
   };
-  /** What can be called on one of each. */
+  /** The methods of each kind of object. */
   const METHODS: Readonly<
     Record<keyof typeof live, Readonly<Record<string, fc.Arbitrary<unknown>[]>>>
   > = {
@@ -193,7 +193,7 @@ export function publicFace(next: () => void): Face {
     timer: { cancel: [] },
   };
 
-  /** Ends what would wait for ever. */
+  /** Ends waits without a time limit. */
   const bound = (target: SocketMap, method: string): void => {
     if (target.closed) return;
     if (method === 'runSync') target.callIn(TICK_SECONDS, () => target.close());
@@ -288,13 +288,13 @@ export function publicFace(next: () => void): Face {
   };
 }
 
-/** A time that is none stays; one that is long, or without end, is cut short. */
+/** Invalid times stay; long or infinite times are shortened. */
 function soon(seconds: unknown): unknown {
   if (seconds === undefined) return 0;
   return typeof seconds === 'number' && seconds > TICK_SECONDS ? TICK_SECONDS : seconds;
 }
 
-/** Where the socket is, if it is anywhere. */
+/** The address of the socket, if it has one. */
 function addressOf(socket: Socket | undefined): unknown {
   try {
     return socket?.getsockname();

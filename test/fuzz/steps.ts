@@ -1,4 +1,4 @@
-/** What a history is made of: calls, each with what stands for it in a trace. */
+/** The steps of a run: calls, each with its text for the trace. */
 import util from 'node:util';
 
 import fc from 'fast-check';
@@ -12,13 +12,13 @@ export interface Step {
 
 export type Callable = (this: unknown, ...args: unknown[]) => unknown;
 
-/** A face of the library: how it is called at random, and how to end what it left running. */
+/** An interface to fuzz: its random steps, and how to end what they left running. */
 export interface Face {
   readonly steps: fc.Arbitrary<Step>;
   end(): void;
 }
 
-/** Any of the functions in the table, with arguments for its places. */
+/** Any function of the table, with arguments of its kinds. */
 export function anyCall(
   table: Readonly<Record<string, readonly fc.Arbitrary<unknown>[]>>,
   call: (name: string, args: unknown[]) => void,
@@ -31,7 +31,7 @@ export function anyCall(
   );
 }
 
-/** What a call returned; what it throws has to be an error, and one that is expected. */
+/** The result of a call; it may only throw expected errors. */
 export function valueOf(
   call: () => unknown,
   isExpected: (error: Error) => boolean = () => true,
@@ -44,7 +44,7 @@ export function valueOf(
   }
 }
 
-/** Something came out of a call that must not. */
+/** A call threw an unexpected error. */
 export class Unexpected extends Error {
   constructor(cause: unknown) {
     super('an error that a caller must not see', { cause });

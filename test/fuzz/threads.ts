@@ -1,6 +1,6 @@
 /**
- * What more than one thread has a hand in, for the tools that watch threads and memory: look-ups
- * that outlive their maps, wakers in workers, workers that are ended in the midst of it.
+ * Code that runs on several threads, for ThreadSanitizer and memory checkers: look-ups
+ * that outlive their maps, wakers in workers, workers that are terminated.
  */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { IOHandler, type SocketMap, Waker } from '../../lib';
 import { candidates, type SocketMapClass } from '../../lib/maps';
 
-/** Asks for as many names as there are threads for, and more. */
+/** Starts more look-ups than there are threads. */
 function lookUp(map: SocketMap, times: number, settled: () => void): void {
   let left = times;
   for (let i = 0; i < times; i++) {
@@ -17,7 +17,7 @@ function lookUp(map: SocketMap, times: number, settled: () => void): void {
       if (--left === 0) settled();
     };
     handler.connect(['localhost', 1]);
-    // Nobody waits for the answer any more.
+    // The answers are dropped.
     if (i % 3 === 0) handler.close();
   }
 }

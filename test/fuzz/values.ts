@@ -1,13 +1,13 @@
 /**
- * Hostile values. Numbers that could be a descriptor are ones that the history itself has opened, or
- * far from any that is open, so that nothing of Node's is closed or written to.
+ * Hostile values. Numbers that could be a descriptor are those that the run itself has opened, or
+ * far above any open one, so that no descriptor of Node's is closed or written to.
  */
 import fc from 'fast-check';
 
-/** What the history has opened so far; some of it is closed again. */
+/** The descriptors opened so far; some are closed again. */
 export const owned: number[] = [];
 
-/** Numbers that conversions to integers get wrong. */
+/** Numbers on which conversions to integers fail. */
 const ODD_NUMBERS = [
   NaN,
   Infinity,
@@ -30,7 +30,7 @@ const farNumber: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(...ODD_NUMBERS),
 );
 
-/** For what is no descriptor. */
+/** Numbers that are no descriptor. */
 const anyNumber = fc.oneof(farNumber, fc.integer({ min: -1, max: 300 }), fc.constant(-0));
 
 /** Ends a wait soon. */
@@ -46,7 +46,7 @@ const refuse = (): never => {
   throw new Error('a hostile value was asked');
 };
 
-/** A value that is made for the call alone: fast-check would ask it things, or see it changed. */
+/** A value made for one call: fast-check would inspect it, or see it changed. */
 export class Made {
   constructor(readonly make: () => unknown) {}
 
@@ -60,12 +60,12 @@ export function unwrap(args: readonly unknown[]): unknown[] {
   return args.map((arg) => (arg instanceof Made ? arg.make() : arg));
 }
 
-/** One of a list that is only known when the call is made. */
+/** An element of a list that is known only at the time of the call. */
 export function oneOf(list: readonly unknown[]): fc.Arbitrary<Made> {
   return fc.nat().map((n) => new Made(() => list[n % list.length]));
 }
 
-/** ES2024's, which the types do not know yet. */
+/** ES2024, missing in the types. */
 interface Resizable extends ArrayBuffer {
   resize(length: number): void;
 }
@@ -78,7 +78,7 @@ function resizable(length: number): Resizable {
   return new ResizableBuffer(length, { maxByteLength: 64 });
 }
 
-/** A view of a part of a buffer that was taken away afterwards. */
+/** A view of a buffer that was shrunk afterwards. */
 function outOfBounds(): Uint8Array {
   const buffer = resizable(16);
   const view = new Uint8Array(buffer, 8, 8);
@@ -86,7 +86,7 @@ function outOfBounds(): Uint8Array {
   return view;
 }
 
-/** Every kind of thing that is no number. */
+/** Values of every type but number. */
 const thing: fc.Arbitrary<unknown> = fc
   .constantFrom<() => unknown>(
     () => undefined,
@@ -137,7 +137,7 @@ const bytes = fc.oneof(
   fc.nat(64).map((length) => new Uint8Array(resizable(length))),
 );
 
-/** Descriptors that are open, far ones, and what stands for none. */
+/** Open descriptors, far ones, and numbers for none. */
 const descriptors = fc.oneof(
   { weight: 30, arbitrary: oneOf(owned) },
   fc.integer({ min: 5000, max: 1_000_000 }),
@@ -148,15 +148,15 @@ const integers = fc
   .array(descriptors, { maxLength: 20 })
   .map((array) => new Made(() => Int32Array.from(unwrap(array) as number[])));
 
-/** The same array again and again: what is written to one argument changes another. */
+/** The same array several times: writing to one argument changes another. */
 const sameIntegers = new Int32Array(4);
 
-/** What a slab's recv and send find: a descriptor, an offset, a length, and room for the result. */
+/** The integers of a slab's recv and send: descriptor, offset, length, and the result. */
 const transfer = fc
   .tuple(oneOf(owned), fc.integer({ min: -2, max: 100 }), fc.integer({ min: -2, max: 300 }))
   .map((fields) => new Made(() => Int32Array.from([...unwrap(fields), 0] as number[])));
 
-/** Names that no server is asked about. */
+/** Names that need no name server. */
 const host = fc.constantFrom(
   '127.0.0.1',
   '::1',
@@ -175,14 +175,14 @@ const text = fc.oneof(
 
 const anything = fc.oneof(thing, bytes, integers, text);
 
-/** What may stand at a place: often of the right kind, so that calls get far, and often not. */
+/** Arguments by kind: often valid, so that calls get far, and often not. */
 export const PLACES = {
   /** A descriptor. */
   fd: fc.oneof({ weight: 12, arbitrary: oneOf(owned) }, farNumber, anything),
   number: fc.oneof({ weight: 12, arbitrary: anyNumber }, anything),
-  /** What to watch for. */
+  /** An event mask. */
   mask: fc.oneof({ weight: 12, arbitrary: fc.integer({ min: 1, max: 31 }) }, anyNumber, anything),
-  /** How long to wait, in milliseconds. */
+  /** A time-out, in milliseconds. */
   time: fc.oneof({ weight: 12, arbitrary: shortTime }, anything),
   bytes: fc.oneof({ weight: 12, arbitrary: bytes }, farNumber, anything),
   integers: fc.oneof(
@@ -201,11 +201,11 @@ export const PLACES = {
     farNumber,
     anything,
   ),
-  /** Whether to ask the network for a name: never. */
+  /** Whether to ask a name server: never. */
   offline: fc.oneof(farNumber, thing).filter((value) => !unwrap([value]).includes(true)),
 } as const satisfies Record<string, fc.Arbitrary<unknown>>;
 
-/** Arguments for these places, to be unwrapped: as many as there are, too few, or too many. */
+/** Arguments of these kinds, still wrapped: the right number, too few, or too many. */
 export function hostileArguments(
   places: readonly fc.Arbitrary<unknown>[],
 ): fc.Arbitrary<unknown[]> {

@@ -1,4 +1,4 @@
-/** What people read: NODE_DEBUG=asynchia, warnings on stderr, util.inspect. */
+/** Output for people: NODE_DEBUG=asynchia, warnings on stderr, util.inspect. */
 import util from 'node:util';
 
 import { AcceptHandler, Handler, IOHandler, Socket, socketpair } from '../../lib';
@@ -18,7 +18,7 @@ const PRELUDE = `
   }
 `;
 
-/** Its trace, without what differs from run to run: process and descriptors, which become a, b … */
+/** Its trace without what differs between runs: process ids are removed, descriptors become a, b … */
 async function traceOf(script: string, env: NodeJS.ProcessEnv): Promise<string[]> {
   const program = runScript(PRELUDE + script, { NODE_DEBUG: 'asynchia', ...env });
   expect(await program.ends()).toBe(0);
@@ -67,7 +67,7 @@ describe.each(candidates.map(({ backend }) => backend))('NODE_DEBUG=asynchia on 
         'comes out of the loop: Error: from a timer',
         'wakeup',
         'callSynchronized(anonymous)',
-        // Unread bytes make it a reset.
+        // Closing with unread bytes resets the connection.
         'turn 4: a in|err|hup|rdhup',
         'Echo(a): handleClose: SystemError: recv ECONNRESET: connection reset by peer',
         'Echo(a): taken out',
@@ -80,7 +80,7 @@ describe.each(candidates.map(({ backend }) => backend))('NODE_DEBUG=asynchia on 
     );
   });
 
-  test('maps are told apart, and errors are told of their handlers', async () => {
+  test('lines name the map, and errors name the handler', async () => {
     const script = `
       const maps = [new DefaultSocketMap(), new DefaultSocketMap()];
       const [ours, theirs] = socketpair();
@@ -102,7 +102,7 @@ describe.each(candidates.map(({ backend }) => backend))('NODE_DEBUG=asynchia on 
     ]);
   });
 
-  test('without it, and with nothing slow, nothing is written', async () => {
+  test('without NODE_DEBUG and without slow handlers there is no output', async () => {
     const script = `
       const map = new DefaultSocketMap({ slowHandlerSeconds: 3600 });
       const [ours, theirs] = socketpair();
@@ -115,7 +115,7 @@ describe.each(candidates.map(({ backend }) => backend))('NODE_DEBUG=asynchia on 
     expect([await program.ends(), program.stderr]).toEqual([0, '']);
   });
 
-  /** A handler that holds the loop; \`start\` is how the map is run. */
+  /** A slow handler; \`start\` runs the map. */
   const slow = (start: string): string => `
     const map = new DefaultSocketMap({ slowHandlerSeconds: 0.01 });
     class Slow extends IOHandler {
@@ -140,7 +140,7 @@ describe.each(candidates.map(({ backend }) => backend))('NODE_DEBUG=asynchia on 
     expect(program.stderr).toMatch(HELD);
   });
 
-  test('a slow handler in runSync() is in the trace, where no warning can be told', async () => {
+  test('a slow handler in runSync() is in the trace, as Node cannot emit a warning then', async () => {
     const env = { ASYNCHIA_MAP: backend, NODE_DEBUG: 'asynchia' };
     const program = runScript(PRELUDE + slow('runSync') + 'process.kill(process.pid)', env);
     expect(await program.ends()).toBe('SIGTERM');
@@ -161,7 +161,7 @@ describe('util.inspect', () => {
     names = ['a', { deep: { deeper: { deepest: 1 } } }];
   }
 
-  test('a handler: its class, where it stands, and its own fields', () => {
+  test('a handler: its class, its state and its own fields', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Echo(map, ours);
     const { port } = theirs.getsockname() as { port: number };
@@ -187,7 +187,7 @@ describe('util.inspect', () => {
     expect(util.inspect(new Handler(map))).toBe('Handler (unconnected)');
   });
 
-  test('handlers that know each other', () => {
+  test('handlers that refer to each other', () => {
     class Paired extends IOHandler {
       other: Paired | undefined;
     }

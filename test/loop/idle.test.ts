@@ -8,7 +8,7 @@ const describeTraced = isInstalled('strace') ? describe : describe.skip;
 describeTraced('traced', () => {
   const WINDOW_MS = 1000;
 
-  /** Fails unless, soon after attaching, a window passes without any system call. */
+  /** Fails unless some time passes without any system call, soon after strace attaches. */
   async function expectNoSystemCalls(pid: number): Promise<void> {
     const strace = new Program('strace', ['-f', '-p', String(pid)]);
     try {

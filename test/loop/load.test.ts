@@ -1,11 +1,11 @@
-/** What a server has to stand: much data through a slow reader, and very many connections. */
+/** Load: much data through a slow reader, and very many connections. */
 import { Server, type SocketMap, type Socket } from '../../lib';
 import { candidates, EpollSocketMap, PollSocketMap } from '../../lib/maps';
 import { BufferedWriteHandler } from '../../lib/protocols';
 import { python } from '../support/peers';
 import type { Program } from '../support/processes';
 
-/** So much takes its time on a busy machine. */
+/** Time for a busy machine. */
 const PATIENCE_MS = 55_000;
 
 /** Echoes, and stops reading while its peer does. */
@@ -27,7 +27,7 @@ class Echo extends BufferedWriteHandler {
   }
 }
 
-/** What a test has under way: one that fails must not leave its thousands of descriptors behind. */
+/** Resources of a test: a failing one must not leave thousands of descriptors open. */
 let map: SocketMap | undefined;
 let peers: Program | undefined;
 afterEach(() => {
@@ -67,14 +67,14 @@ say('%d %s' % (count, got.digest() == hashlib.sha256(data).digest()))
 `;
 
 test.each(candidates.filter((map) => map.available).map((map) => [map.backend, map] as const))(
-  '%s: 64 MB echoed through a slow reader arrive whole',
+  '%s: 64 MB echoed through a slow reader arrive completely',
   async (_name, mapClass) => {
     const map = new mapClass();
     const running = map.run();
     Echo.buffered = 0;
     peers = python(SLOW_READER, serve(map));
     await peers.says(`${64 << 20} True`, PATIENCE_MS);
-    // Backpressure held: what it did not read waited in its own socket, not here.
+    // Backpressure: what the peer did not read waited in its socket, not here.
     expect(Echo.buffered).toBeLessThanOrEqual(2 * 65536);
     map.close();
     await running;
@@ -83,10 +83,10 @@ test.each(candidates.filter((map) => map.available).map((map) => [map.backend, m
 );
 
 /**
- * Two things keep this from taking its time. To one address, the kernel looks for a free port among
- * all those that are in use (thousands of them, for each connection), so there are several. And what
- * a full backlog drops is tried again after a second, so none is filled: whoever is answered was
- * accepted, as were all before it.
+ * Two measures make this fast. For one address, the kernel searches a free port among
+ * all used ones (thousands, for each connection), so there are several addresses. And what
+ * a full backlog drops is retried after a second, so none is filled: a client that got an answer
+ * was accepted, as were all before it.
  */
 const MANY_CONNECTIONS = `
 import resource
@@ -109,7 +109,7 @@ test.each([
   ['poll', PollSocketMap],
   ['epoll', EpollSocketMap],
 ] as const)(
-  '%s: 19,000 connections are held at once, and one among them is answered',
+  '%s: with 19,000 open connections, one of them gets its answer',
   async (_name, mapClass) => {
     const map = new mapClass();
     const running = map.run();

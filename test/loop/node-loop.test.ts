@@ -4,7 +4,7 @@ import { onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
 import { linesOf, scriptOn } from '../support/scripts';
 
-/** What Node does, each of which ends by itself. */
+/** Work of Node, each of which ends by itself. */
 const NODE_GOES_ON: Record<string, string> = {
   'setTimeout and setInterval': `
     await new Promise((resolve) => setTimeout(resolve, 3));
@@ -64,16 +64,16 @@ onEverySystemMap('Node while a map runs', (map) => {
         ${action}
         const before = echoing.count;
         while (echoing.count < before + 100) await new Promise((done) => setTimeout(done, 1));
-        say('and the map went on');
+        say('and the map continued');
         map.close();
         await running;
       })();
     `,
     );
-    expect(await linesOf(program)).toEqual(['and the map went on']);
+    expect(await linesOf(program)).toEqual(['and the map continued']);
   });
 
-  test('ticks and promises run between batches', async () => {
+  test('process.nextTick and promises run between batches', async () => {
     const events: string[] = [];
     for (const name of ['a', 'b']) {
       const [left, right] = socketpair();
@@ -96,7 +96,7 @@ onEverySystemMap('Node while a map runs', (map) => {
     }
   });
 
-  test('a handler that awaits goes on between batches', async () => {
+  test('a handler that awaits continues between batches', async () => {
     const [left, right] = socketpair();
     const events: string[] = [];
     class Awaiting extends IOHandler {
@@ -114,7 +114,7 @@ onEverySystemMap('Node while a map runs', (map) => {
     right.close();
   });
 
-  test('a running map keeps the process alive, and lets it end once closed', async () => {
+  test('a running map keeps the process alive until it is closed', async () => {
     const program = scriptOn(
       map(),
       `
@@ -126,7 +126,7 @@ onEverySystemMap('Node while a map runs', (map) => {
     expect(await linesOf(program)).toEqual(['alive', 'settled']);
   });
 
-  test('a map that another one’s callback runs and closes lets the process end', async () => {
+  test('a map that is run and closed in a callback of another map does not keep the process alive', async () => {
     const program = scriptOn(
       map(),
       `
@@ -143,7 +143,7 @@ onEverySystemMap('Node while a map runs', (map) => {
     expect(await linesOf(program)).toEqual(['settled', 'settled']);
   });
 
-  test('a map that nobody runs does not keep the process alive', async () => {
+  test('a map that does not run does not keep the process alive', async () => {
     const program = scriptOn(
       map(),
       `
@@ -158,7 +158,7 @@ onEverySystemMap('Node while a map runs', (map) => {
   });
 });
 
-onEverySystemMap('what nobody catches while a map runs', (map) => {
+onEverySystemMap('an uncaught error while a map runs', (map) => {
   const throwers = {
     'process.nextTick': 'process.nextTick(fail)',
     queueMicrotask: 'queueMicrotask(fail)',
@@ -166,7 +166,7 @@ onEverySystemMap('what nobody catches while a map runs', (map) => {
   };
 
   test.each(Object.entries(throwers))(
-    'of %s in a handler arrives at uncaughtException, and the map goes on',
+    'in %s of a handler emits uncaughtException, and the map continues',
     async (_name, thrower) => {
       const program = scriptOn(
         map(),
@@ -188,7 +188,7 @@ onEverySystemMap('what nobody catches while a map runs', (map) => {
     },
   );
 
-  test('ends the process, where nobody listens', async () => {
+  test('ends the process without a listener', async () => {
     const program = scriptOn(
       map(),
       `
@@ -202,7 +202,7 @@ onEverySystemMap('what nobody catches while a map runs', (map) => {
     expect(program.stderr).toContain('nobody listens');
   });
 
-  test('of a promise arrives at unhandledRejection', async () => {
+  test('in a promise emits unhandledRejection', async () => {
     const program = scriptOn(
       map(),
       `

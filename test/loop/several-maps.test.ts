@@ -14,7 +14,7 @@ describe('several maps at once', () => {
     for (const map of maps) map.close();
   });
 
-  test('busy ones all have their turns, and closing one leaves the others', async () => {
+  test('busy maps are all served, and closing one does not affect the others', async () => {
     const echoing = maps.map(saturate);
     const running = maps.map((map) => map.run());
     while (maps.length > 0) {
@@ -26,7 +26,7 @@ describe('several maps at once', () => {
     }
   });
 
-  test('an idle one hears of its descriptors and its timers while another is busy', async () => {
+  test('an idle map gets its events and timers while another is busy', async () => {
     const [busy, ...idle] = maps;
     saturate(busy!);
     const pairs = idle.map(() => socketpair());
@@ -43,7 +43,7 @@ describe('several maps at once', () => {
     await Promise.all(running);
   });
 
-  test('idle ones talk to each other, and wait together', async () => {
+  test('idle maps exchange messages, and wait together', async () => {
     const [left, right] = socketpair();
     const asked = new Recorder(maps[1]!, left);
     asked.handleRead = () => asked.sendAll(`${asked.read(10).toString()}!`);
@@ -57,7 +57,7 @@ describe('several maps at once', () => {
     await Promise.all(running);
   });
 
-  test('one that starts or closes another from its callback disturbs nobody', async () => {
+  test('a map started or closed in a callback of another does not affect others', async () => {
     const [first, second, third] = maps as [SocketMap, SocketMap, SocketMap];
     const echoing = [saturate(second), saturate(third)];
     const running: Promise<void>[] = [first.run()];
@@ -74,7 +74,7 @@ describe('several maps at once', () => {
     await Promise.all(running);
   });
 
-  test('one whose run() is rejected leaves the others', async () => {
+  test('a map whose run() rejects does not affect the others', async () => {
     const [failing, ...others] = maps;
     const echoing = others.map(saturate);
     const running = others.map((map) => map.run());
@@ -88,7 +88,7 @@ describe('several maps at once', () => {
     await Promise.all(running);
   });
 
-  test('every map there is takes part', () => {
+  test('every available map is covered', () => {
     expect(new Set(maps.map(({ backend }) => backend))).toEqual(
       new Set(candidates.map(({ backend }) => backend)),
     );

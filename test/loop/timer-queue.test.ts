@@ -1,10 +1,10 @@
-/** TimerQueue against a model: a list that is sorted anew each time. */
+/** TimerQueue against a model: a list that is sorted each time. */
 import fc from 'fast-check';
 
 import type { Timer } from '../../lib';
 import { TimerQueue } from '../../lib/loop/timers';
 
-/** What a timer does when it runs, besides being written down. */
+/** What a timer does when it runs, besides being recorded. */
 type Act =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'add'; readonly inMs: number }
@@ -16,13 +16,13 @@ type Step =
   | { readonly kind: 'run'; readonly nowMs: number }
   | { readonly kind: 'clear' };
 
-/** Few, so that many are the same. */
+/** Few values, so that many are equal. */
 const time = fc.oneof(fc.nat(20), fc.constantFrom(0, 0.5, Infinity));
 const index = fc.nat(100);
 
 const act: fc.Arbitrary<Act> = fc.oneof(
   fc.constant<Act>({ kind: 'nothing' }),
-  // Never before the present, which is what `callIn` sees to.
+  // Never in the past: `callIn` ensures it.
   time.map((inMs): Act => ({ kind: 'add', inMs })),
   index.map((each): Act => ({ kind: 'cancel', index: each })),
 );
@@ -40,7 +40,7 @@ interface Entry {
   readonly act: Act;
 }
 
-/** What every queue of timers is to do, in the plainest way. */
+/** The simplest implementation of a timer queue. */
 class Model {
   readonly log: number[] = [];
   #waiting: Entry[] = [];
@@ -72,7 +72,7 @@ class Model {
       .filter((entry) => entry.atMs <= nowMs)
       .sort((a, b) => a.atMs - b.atMs || a.id - b.id);
     for (const entry of due) {
-      // Another of the batch may have cancelled it.
+      // Another timer of the batch may have cancelled it.
       if (!this.isPending(entry.id) || entry.id >= end) continue;
       this.cancel(entry.id);
       this.log.push(entry.id);
@@ -82,7 +82,7 @@ class Model {
   }
 }
 
-/** The same steps on the real queue. */
+/** The same steps on TimerQueue. */
 class Real {
   readonly log: number[] = [];
   readonly queue = new TimerQueue();
@@ -109,13 +109,13 @@ class Real {
   }
 }
 
-/** Runs all that is due at a time when everything is. */
+/** Runs all timers, at a time when all are due. */
 function runAll(queue: TimerQueue): void {
   queue.runDue(100, queue.nextSequence, (fn) => fn());
 }
 
 describe('TimerQueue', () => {
-  test('does what a sorted list does', () => {
+  test('behaves like a sorted list', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const model = new Model();
@@ -141,14 +141,14 @@ describe('TimerQueue', () => {
     );
   });
 
-  test('rule 11: same deadline, order of creation', () => {
+  test('rule 11: timers with the same deadline run in the order of creation', () => {
     const real = new Real();
     for (let i = 0; i < 50; i++) real.add(7, { kind: 'nothing' });
     real.run(7);
     expect(real.log).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
-  test('rule 11: what is added while others run waits for the next time', () => {
+  test('rule 11: a timer added while others run waits for the next run', () => {
     const queue = new TimerQueue();
     let runs = 0;
     const again = (): void => {
@@ -162,7 +162,7 @@ describe('TimerQueue', () => {
     expect(runs).toBe(2);
   });
 
-  test('what was added since a turn began waits for the next', () => {
+  test('a timer added since the start of an iteration waits for the next', () => {
     const real = new Real();
     real.add(1, { kind: 'nothing' });
     const end = real.queue.nextSequence;
@@ -173,7 +173,7 @@ describe('TimerQueue', () => {
     expect(real.log).toEqual([0, 1]);
   });
 
-  test('a timer that throws is gone, and the others stay', () => {
+  test('a timer that throws is removed, and the others stay', () => {
     const queue = new TimerQueue();
     const ran: string[] = [];
     queue.add(1, () => {

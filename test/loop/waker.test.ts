@@ -22,13 +22,13 @@ onEverySystemMap('a waker', (map) => {
     expect(Number(process.hrtime.bigint() - start)).toBeGreaterThanOrEqual(0.02e9);
   }
 
-  test('makes the next wait return, and only that', () => {
+  test('makes only the next wait return', () => {
     makeWaker().wake();
     expect(map().poll()).toBe(0);
     expectFullWait();
   });
 
-  test('counts once, however often it wakes before the wait', () => {
+  test('several wake-ups before a wait count once', () => {
     const [first, second] = [makeWaker(), makeWaker()];
     for (let i = 0; i < 1000; i++) {
       first.wake();
@@ -38,25 +38,25 @@ onEverySystemMap('a waker', (map) => {
     expectFullWait();
   });
 
-  test('does not shorten a wait while nobody wakes', () => {
+  test('does not shorten a wait without a wake-up', () => {
     makeWaker();
     expectFullWait();
   });
 
-  test('wakes from what arrives of it as a message', () => {
+  test('wakes through a copy that was posted as a message', () => {
     const waker = new Waker(structuredClone(makeWaker()));
     waker.wake();
     expect(map().poll()).toBe(0);
   });
 
-  test('is harmless once the map is closed', () => {
+  test('has no effect after the map is closed', () => {
     const waker = makeWaker();
     waker.wake();
     map().close();
     expect(() => waker.wake()).not.toThrow();
   });
 
-  test('is harmless to other descriptors once the map is closed', () => {
+  test('does not write to a reused descriptor after the map is closed', () => {
     const waker = makeWaker();
     const { descriptor } = waker;
     map().close();
@@ -66,7 +66,7 @@ onEverySystemMap('a waker', (map) => {
     expect(waker.descriptor).toBe(-1);
   });
 
-  test('closed, it says so, and can be closed again', () => {
+  test('after close, wake throws an error that says so, and close has no effect', () => {
     const waker = makeWaker();
     waker.close();
     waker.close();
@@ -75,7 +75,7 @@ onEverySystemMap('a waker', (map) => {
     expectFullWait();
   });
 
-  test('closed, it has what it was made with forgotten, and no other has', () => {
+  test('close drops its function, and no other', () => {
     const told: string[] = [];
     const say = (): void => void told.push('both');
     for (let i = 0; i < 100; i++) {
@@ -96,7 +96,7 @@ onEverySystemMap('a waker', (map) => {
     expect(told).toEqual(['both']);
   });
 
-  test('closed where it arrived as a message, it is still counted on', () => {
+  test('closing a posted copy does not close the original', () => {
     let told = 0;
     const waker = map().createWaker(() => told++);
     new Waker(structuredClone(waker)).close();
@@ -105,13 +105,13 @@ onEverySystemMap('a waker', (map) => {
     expect(told).toBe(1);
   });
 
-  test('closed after its map, it is harmless', () => {
+  test('close after the map was closed has no effect', () => {
     const waker = map().createWaker(() => undefined);
     map().close();
     expect(() => waker.close()).not.toThrow();
   });
 
-  test('wakes an idle run(), which goes on', async () => {
+  test('wakes an idle run(), which continues', async () => {
     const waker = makeWaker();
     const running = map().run();
     let rounds = 0;
@@ -125,14 +125,14 @@ onEverySystemMap('a waker', (map) => {
   });
 
   test.each([undefined, null, 1, 'waker', {}, { descriptor: -1 }, { descriptor: '3' }])(
-    'is not made of %p',
+    'cannot be created from %p',
     (value) => {
       expect(() => new Waker(value as { descriptor: number })).toThrow(/waker.*must be/);
     },
   );
 });
 
-/** Wakes until the other side says that it was enough. */
+/** Wakes until the other thread says stop. */
 const WAKING = `
   const waker = new Waker(workerData.waker);
   const enough = new Int32Array(workerData.enough);
@@ -168,7 +168,7 @@ onEverySystemMap('a waker in another thread', (map) => {
     expect(await linesOf(program)).toEqual(['woken', 'worker ended with 0']);
   });
 
-  test.each(['map.run();', 'map.runSync();'])('does not make %s spin', async (run) => {
+  test.each(['map.run();', 'map.runSync();'])('does not make %s loop busily', async (run) => {
     const program = scriptWithWorker(
       map(),
       `${WOKEN}
@@ -193,7 +193,7 @@ onEverySystemMap('a waker in another thread', (map) => {
     expect(lines.sort()).toEqual(['idle', 'worker ended with 0']);
   });
 
-  test('is harmless once the map is closed, or its thread has ended', async () => {
+  test('has no effect after the map is closed or its thread has ended', async () => {
     const program = scriptWithWorker(
       map(),
       `
@@ -218,7 +218,7 @@ onEverySystemMap('a waker in another thread', (map) => {
     expect(await linesOf(program)).toEqual(['harmless']);
   });
 
-  test('of a worker’s map wakes it from the main thread', async () => {
+  test('of a worker’s map wakes that map from the main thread', async () => {
     const program = scriptWithWorker(
       map(),
       `

@@ -15,14 +15,14 @@ const OPEN_MAP = `
   map.callIn(60, () => {});
 `;
 
-/** How a process ends by its own will, with a map open; each with status 7. */
+/** How a process exits itself with an open map; each with status 7. */
 const EXITS: Record<string, string> = {
-  'before the map was ever waited on': `process.exit(7);`,
-  'after a turn': `map.poll(); process.exit(7);`,
+  'before the first wait on the map': `process.exit(7);`,
+  'after an iteration': `map.poll(); process.exit(7);`,
   'in a callback of poll': `map.callIn(0, () => process.exit(7)); for (;;) map.poll();`,
   'in a callback of runSync': `map.callIn(0, () => process.exit(7)); map.runSync();`,
   'in a callback of run()': `map.callIn(0.01, () => process.exit(7)); map.run();`,
-  'in a tick between batches': `
+  'in process.nextTick between batches': `
     map.callIn(0, () => process.nextTick(() => process.exit(7)));
     map.run();`,
   'in a timer of Node while the map runs': `setTimeout(() => process.exit(7), 10); map.run();`,
@@ -35,7 +35,7 @@ const EXITS: Record<string, string> = {
     for (const Map of candidates) saturate(new Map()).socketMap.run();
     map.callIn(0.01, () => process.exit(7));
     map.run();`,
-  'by what nobody catches': `
+  'by an uncaught error': `
     process.on('uncaughtException', () => process.exit(7));
     map.callIn(0, () => { throw new Error('nobody catches this'); });
     map.runSync();`,
@@ -48,18 +48,18 @@ const WAITS: Record<string, string> = {
   'runSync()': `map.runSync();`,
 };
 
-onEverySystemMap('a process that ends with a map open', (map) => {
+onEverySystemMap('a process that ends with an open map', (map) => {
   test.each(Object.entries(EXITS))('%s', async (_name, exit) => {
     const program = scriptOn(map(), OPEN_MAP + exit);
     expect([await program.ends(), program.stdout, program.stderr]).toEqual([7, '', '']);
   });
 
-  test('because there is nothing left to do', async () => {
+  test('because no work is left', async () => {
     expect(await linesOf(scriptOn(map(), `${OPEN_MAP} map.poll();`))).toEqual([]);
   });
 
   test.each(['map.run();', 'map.runSync();', 'for (;;) map.poll();'])(
-    'by a signal that nobody handles, in %s',
+    'by a signal without a handler, in %s',
     async (wait) => {
       const program = scriptOn(map(), `${OPEN_MAP} map.callIn(0, () => say('waits')); ${wait}`);
       await program.says('waits');
@@ -88,7 +88,7 @@ onEverySystemMap('a process that ends with a map open', (map) => {
   });
 });
 
-describe('what handleError throws when its map is closed already', () => {
+describe('an exception in handleError after its map was closed', () => {
   const FAIL = `
     const { IOHandler, socketpair } = require('asynchia');
     const map = new (require('asynchia/maps').DefaultSocketMap)();
@@ -98,7 +98,7 @@ describe('what handleError throws when its map is closed already', () => {
 
   test.each([
     [
-      'of a promise',
+      'from a promise',
       `class Reading extends Failing {
         async handleRead() {
           this.read(1);
@@ -113,7 +113,7 @@ describe('what handleError throws when its map is closed already', () => {
       map.run();`,
     ],
     [
-      'of the cleanup of one that was taken out',
+      'from handleCleanup of a deregistered handler',
       `class Unclean extends Failing {
         handleCleanup() { throw new Error('too late'); }
       }
@@ -137,7 +137,7 @@ describe('ASYNCHIA_MAP', () => {
   });
 
   test.each(['kqueue', 'EPOLL', ' epoll', ''])(
-    'of %p is an error that names the valid ones',
+    'of %p throws an error that names the valid values',
     async (name) => {
       const program = runScript(SAY, { ASYNCHIA_MAP: name });
       expect(await program.ends()).toBe(1);

@@ -1,7 +1,7 @@
 import { onEverySystemMap } from '../support/maps';
 import { linesOf, scriptWithWorker } from '../support/scripts';
 
-/** What a worker may be at when it is ended, each of which says when it is about to be. */
+/** What a worker may be doing when it is terminated; each says `ready` just before. */
 const BUSY_WITH: Record<string, string> = {
   'run(), idle': `map.run(); ready();`,
   'run(), busy': `saturate(map); map.run(); ready();`,
@@ -22,7 +22,7 @@ const BUSY_WITH: Record<string, string> = {
     for (let i = 0; i < 20; i++) new IOHandler(map).connect(['localhost', 1]);
     ready();
     map.runSync();`,
-  'something else, with a map that nobody waits on': `
+  'other work, with a map that does not wait': `
     saturate(map);
     map.poll();
     setInterval(() => {}, 1000);
@@ -40,14 +40,14 @@ const OPEN_MAP = `
   const ready = () => parentPort.postMessage('ready');
 `;
 
-/** The same, and then what the worker is started with. */
+/** The same, and then the script of the worker. */
 const WORKER = `
   ${OPEN_MAP}
   const actions = ${JSON.stringify(BUSY_WITH)};
   eval(actions[workerData]);
 `;
 
-/** `endOne` ends a worker that is about to do `action`, or has been at it for a while. */
+/** `endOne` terminates a worker just before `action`, or some time after its start. */
 const END_WORKERS = `
   const openDescriptors = () => require('node:fs').readdirSync('/proc/self/fd').length;
   async function endOne(action, delay) {
@@ -62,7 +62,7 @@ const END_WORKERS = `
 `;
 
 onEverySystemMap('a worker that is terminated', (map) => {
-  test('whatever its map is at, ends and leaves no descriptor open', async () => {
+  test('ends and leaves no descriptor open, whatever its map is doing', async () => {
     const actions = Object.keys(BUSY_WITH);
     const program = scriptWithWorker(
       map(),
@@ -96,7 +96,7 @@ onEverySystemMap('a worker that is terminated', (map) => {
     expect(await linesOf(program)).toEqual(['descriptors left open: 0']);
   });
 
-  test('while it blocks, with messages that it never took, ends', async () => {
+  test('ends while it blocks, with undelivered messages', async () => {
     const program = scriptWithWorker(
       map(),
       `
@@ -115,7 +115,7 @@ onEverySystemMap('a worker that is terminated', (map) => {
   });
 });
 
-/** A server in a worker, which tells its port. */
+/** A server in a worker, which posts its port. */
 const SERVER = `
   const map = new DefaultSocketMap();
   class Acceptor extends AcceptHandler {
@@ -170,7 +170,7 @@ onEverySystemMap('in a worker', (map) => {
     expect(await linesOf(program)).toEqual(['in full', 'messages came']);
   });
 
-  test('messages arrive while a busy map runs', async () => {
+  test('messages are delivered while a busy map runs', async () => {
     const program = scriptWithWorker(
       map(),
       `
@@ -186,7 +186,7 @@ onEverySystemMap('in a worker', (map) => {
     expect(await linesOf(program)).toEqual(['settled', 'worker ended with 0']);
   });
 
-  test('a map that was not closed does not keep the worker', async () => {
+  test('an open map does not keep the worker alive', async () => {
     const program = scriptWithWorker(
       map(),
       `startWorker().once('exit', (status) => say('worker ended with ' + status));`,
@@ -196,7 +196,7 @@ onEverySystemMap('in a worker', (map) => {
   });
 
   test.each(['map.run();', 'map.runSync();', 'map.poll();'])(
-    'process.exit() in a callback of %s ends the worker alone',
+    'process.exit() in a callback of %s ends only the worker',
     async (wait) => {
       const program = scriptWithWorker(
         map(),
@@ -207,7 +207,7 @@ onEverySystemMap('in a worker', (map) => {
     },
   );
 
-  test('what nobody catches in a callback ends the worker alone', async () => {
+  test('an uncaught error in a callback ends only the worker', async () => {
     const program = scriptWithWorker(
       map(),
       `startWorker().once('error', (error) => say('worker failed: ' + error.message));`,

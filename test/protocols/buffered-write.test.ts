@@ -1,4 +1,4 @@
-/** What sendAll accepts, buffers, joins and sends. */
+/** BufferedWriteHandler: sendAll, its buffer, its high-water mark, and end. */
 import { constants, Socket } from '../../lib';
 import { POLLIN } from '../../lib/select';
 import { Acting } from '../support/acting';
@@ -18,14 +18,14 @@ import { expectQuiet, turnUntil } from '../support/turns';
 const MEGABYTE = 1 << 20;
 
 /**
- * Two ends that keep messages apart, so that one recv(2) brings what one send(2) sent. Only streams
- * are simulated.
+ * A pair that keeps message boundaries, so that one recv(2) returns what one send(2) sent. Only
+ * streams are simulated.
  */
 function messagePair(): [Socket, Socket] {
   return Socket.pair(constants.AF_UNIX, constants.SOCK_SEQPACKET);
 }
 
-/** The messages that wait, each of them one send(2). */
+/** The unread messages, each of one send(2). */
 function messagesAt(socket: Socket): string[] {
   const messages: string[] = [];
   for (;;) {
@@ -36,7 +36,7 @@ function messagesAt(socket: Socket): string[] {
 }
 
 onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
-  testOnSystem('sends at once where no callback runs', () => {
+  testOnSystem('sends at once outside of callbacks', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     expect(handler.sendAll('one')).toBe(true);
@@ -46,7 +46,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testOnSystem('joins what one callback sends into one send, when it returns', () => {
+  testOnSystem('joins all output of a callback into one send when the callback returns', () => {
     const [ours, theirs] = messagePair();
     const handler = new Acting(map(), ours);
     const seen: unknown[] = [];
@@ -64,7 +64,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testOnSystem('sends a view’s own memory and no other, whatever it says of its length', () => {
+  testOnSystem('sends only the memory of a view, even if its length property lies', () => {
     class Liar extends Uint8Array {
       override get length(): number {
         return 1000;
@@ -81,7 +81,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testOnSystem('joins what others send to a handler in their callbacks', () => {
+  testOnSystem('joins output that callbacks of other handlers send through a handler', () => {
     const [ours, theirs] = messagePair();
     const target = new Recorder(map(), ours);
     const [otherSocket, otherPeer] = socketpair();
@@ -96,7 +96,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     for (const socket of [theirs, otherPeer]) socket.close();
   });
 
-  testOnSystem('joins what a timer and a synchronized call send', () => {
+  testOnSystem('joins the output of a timer and a synchronized call', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     const sendTwo = (): void => {
@@ -111,7 +111,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testWithoutFaults('what a callback sent leaves although it throws', () => {
+  testWithoutFaults('output of a callback is sent even if the callback throws', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.on.read = () => {
@@ -124,7 +124,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testWithoutFaults('copies what it has to keep', () => {
+  testWithoutFaults('copies output that it has to buffer', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     handler.on.read = () => {
@@ -138,7 +138,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  test.each(streams)('keeps the order of pieces of all sizes (%s)', (_name, pair) => {
+  test.each(streams)('keeps the order of chunks of all sizes (%s)', (_name, pair) => {
     const [ours, theirs] = pair();
     const handler = new Acting(map(), ours);
     const reader = new Recorder(map(), theirs);
@@ -163,7 +163,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     expect(reader.received === expected).toBe(true);
   });
 
-  testOnSystem('an empty piece is nothing', () => {
+  testOnSystem('an empty chunk has no effect', () => {
     const [ours, theirs] = messagePair();
     const handler = new Recorder(map(), ours);
     expect(handler.sendAll('')).toBe(true);
@@ -173,7 +173,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
     theirs.close();
   });
 
-  testWithoutFaults('before connect it waits, and leaves with the connection', () => {
+  testWithoutFaults('output before connect is sent when the connection is established', () => {
     const listener = tcpListener();
     const handler = new Recorder(map());
     handler.highWaterMark = 10;
@@ -191,7 +191,7 @@ onEveryMap('sendAll', (map, { testOnSystem, testWithoutFaults }) => {
 });
 
 onEveryMap('high-water mark', (map) => {
-  test('sendAll tells of it, handleDrain of its end, and nothing is refused above it', () => {
+  test('above it sendAll returns false but accepts output; below it handleDrain is called', () => {
     const [ours, theirs] = tcpPair();
     const handler = new Recorder(map(), ours);
     expect(handler.highWaterMark).toBe(65536);
@@ -211,7 +211,7 @@ onEveryMap('high-water mark', (map) => {
     expect(handler.count('drain')).toBe(1);
   });
 
-  test('handleDrain can keep a stream going', () => {
+  test('handleDrain can continue a stream', () => {
     const [ours, theirs] = socketpair();
     const handler = new Acting(map(), ours);
     const reader = new Recorder(map(), theirs);
@@ -225,7 +225,7 @@ onEveryMap('high-water mark', (map) => {
     expect(reader.received.length).toBe(6 * MEGABYTE);
   });
 
-  test('without a return of false there is no handleDrain', () => {
+  test('handleDrain is not called if sendAll never returned false', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.highWaterMark = Infinity;
@@ -238,22 +238,25 @@ onEveryMap('high-water mark', (map) => {
 });
 
 onEveryMap('end', (map, { testWithoutFaults }) => {
-  test.each(streams)('sends all, last words included, then closes (%s)', (_name, pair) => {
-    const [ours, theirs] = pair();
-    const handler = new Recorder(map(), ours);
-    handler.sendAll(Buffer.alloc(4 * MEGABYTE, 'x'));
-    handler.end('bye');
-    expect(handler.closed).toBe(false);
-    const reader = new Recorder(map(), theirs);
-    turnUntil(map(), () => reader.closed && handler.closed, 'both to end');
-    expect(reader.received.length).toBe(4 * MEGABYTE + 3);
-    expect(reader.received.endsWith('xbye')).toBe(true);
-    expect(reader.events.slice(-2)).toEqual(['close', 'cleanup']);
-    expect(handler.events.filter((event) => event !== 'write')).toEqual(['cleanup']);
-  });
+  test.each(streams)(
+    'sends all output, the argument of end() included, then closes (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new Recorder(map(), ours);
+      handler.sendAll(Buffer.alloc(4 * MEGABYTE, 'x'));
+      handler.end('bye');
+      expect(handler.closed).toBe(false);
+      const reader = new Recorder(map(), theirs);
+      turnUntil(map(), () => reader.closed && handler.closed, 'both to end');
+      expect(reader.received.length).toBe(4 * MEGABYTE + 3);
+      expect(reader.received.endsWith('xbye')).toBe(true);
+      expect(reader.events.slice(-2)).toEqual(['close', 'cleanup']);
+      expect(handler.events.filter((event) => event !== 'write')).toEqual(['cleanup']);
+    },
+  );
 
   testWithoutFaults.each(streams)(
-    'throws away what the peer still sends, and resets nothing (%s)',
+    'discards further bytes of the peer, without a reset (%s)',
     (_n, pair) => {
       const [ours, theirs] = pair();
       const handler = new Recorder(map(), ours);
@@ -270,7 +273,7 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     },
   );
 
-  test('sendAll after it throws, ending again does nothing', () => {
+  test('sendAll after end() throws, a second end() has no effect', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.end();
@@ -284,7 +287,7 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     expect(handler.count('cleanup')).toBe(1);
   });
 
-  testWithoutFaults('before connect has succeeded it waits for that', () => {
+  testWithoutFaults('before the connection is established, end() waits for it', () => {
     const listener = tcpListener();
     const handler = new Recorder(map());
     handler.connect(listener.getsockname());
@@ -299,13 +302,13 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     expect(handler.events.filter((event) => event !== 'write')).toEqual(['connect', 'cleanup']);
   });
 
-  test('without a socket it closes at once', () => {
+  test('without a socket end() closes at once', () => {
     const handler = new Recorder(map());
     handler.end();
     expect(handler.events).toEqual(['cleanup']);
   });
 
-  test('close() drops what is buffered', () => {
+  test('close() drops buffered output', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.sendAll(Buffer.alloc(4 * MEGABYTE));
@@ -315,7 +318,7 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     theirs.close();
   });
 
-  test.each([NaN, -1, undefined, 'abc'])('a highWaterMark of %p is refused by sendAll', (mark) => {
+  test.each([NaN, -1, undefined, 'abc'])('sendAll throws for a highWaterMark of %p', (mark) => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.highWaterMark = mark as number;
@@ -327,7 +330,7 @@ onEveryMap('end', (map, { testWithoutFaults }) => {
     theirs.close();
   });
 
-  test('interest in writing that is withdrawn does not hold what is buffered', () => {
+  test('clearing write interest does not stop buffered output', () => {
     const [ours, theirs] = socketpair();
     const handler = new Recorder(map(), ours);
     handler.sendAll(Buffer.alloc(3_000_000));

@@ -1,9 +1,9 @@
-/** LineBuffer against a model: the lines are those of the whole text, whatever the chunks. */
+/** LineBuffer against a model: lines do not depend on how the text is divided into chunks. */
 import fc from 'fast-check';
 
 import { LineBuffer } from '../../lib/protocols/line-buffer';
 
-/** Few letters, so that delimiters are often there, and often half there. */
+/** Few letters, so that complete and partial delimiters are frequent. */
 const letters = fc.string({ unit: fc.constantFrom('a', 'b', '\r', '\n'), maxLength: 12 });
 const chunks = fc.array(letters, { maxLength: 40 });
 const delimiters = fc.string({
@@ -17,13 +17,13 @@ interface Cut {
   readonly rest: string;
 }
 
-/** What is to come out: cut by the simplest means there are. */
+/** The expected lines, split in the simplest way. */
 function model(whole: string, delimiter: string): Cut {
   const lines = whole.split(delimiter);
   return { rest: lines.pop() ?? '', lines };
 }
 
-/** Takes out all the whole lines there are now. */
+/** Takes all complete lines. */
 function takeLines(buffer: LineBuffer, delimiter: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   for (;;) {
@@ -36,7 +36,7 @@ function takeLines(buffer: LineBuffer, delimiter: Buffer): Buffer[] {
 }
 
 describe('LineBuffer', () => {
-  test('cuts the same lines whatever the chunks', () => {
+  test('returns the same lines for any chunks', () => {
     fc.assert(
       fc.property(chunks, delimiters, (parts, text) => {
         const delimiter = Buffer.from(text);
@@ -49,14 +49,14 @@ describe('LineBuffer', () => {
           expect(buffer.rest().toString()).toBe(cut.rest);
           expect(buffer.length).toBe(cut.rest.length);
         });
-        // Only now: lines that were handed out must not change with what came later.
+        // Compared only now: a returned line must not change later.
         expect(lines.map(String)).toEqual(model(parts.join(''), text).lines);
       }),
       { numRuns: 1000 },
     );
   });
 
-  test('keeps lines that are not taken yet', () => {
+  test('keeps lines that were not taken yet', () => {
     const takes = fc.array(fc.tuple(letters, fc.nat(3), fc.boolean()), { maxLength: 30 });
     fc.assert(
       fc.property(takes, delimiters, (parts, text) => {
@@ -77,7 +77,7 @@ describe('LineBuffer', () => {
     );
   });
 
-  test('a delimiter that changes holds for all that is not cut yet', () => {
+  test('a changed delimiter applies to all text not split yet', () => {
     const buffer = new LineBuffer();
     buffer.push(Buffer.from('name,value'));
     expect(buffer.next(Buffer.from('\r\n'))).toBeUndefined();
@@ -85,7 +85,7 @@ describe('LineBuffer', () => {
     expect(buffer.rest().toString()).toBe('value');
   });
 
-  test('what is left moves into memory of its own, and again when it has shrunk', () => {
+  test('the remainder is copied into memory of its own, and again when it has shrunk', () => {
     const buffer = new LineBuffer();
     const newline = Buffer.from('\n');
     const chunk = Buffer.from(`whole\n${'x'.repeat(5000)}\n${'y'.repeat(5000)}\nhalf`);
@@ -97,7 +97,7 @@ describe('LineBuffer', () => {
     expect(moved).toBeLessThan(4 * buffer.length);
     buffer.next(newline);
     buffer.settle();
-    // Not for every line: whoever settles behind each would copy without end.
+    // Not for every line, which would copy the remainder again and again.
     expect(size()).toBe(moved);
     buffer.next(newline);
     buffer.settle();
@@ -109,7 +109,7 @@ describe('LineBuffer', () => {
     expect(size()).toBe(0);
   });
 
-  test('a cleared buffer begins anew', () => {
+  test('a cleared buffer starts again', () => {
     const buffer = new LineBuffer();
     buffer.push(Buffer.from('half a li'));
     buffer.push(Buffer.from('ne, and mo'));
@@ -121,7 +121,7 @@ describe('LineBuffer', () => {
     expect(buffer.rest().toString()).toBe('rest');
   });
 
-  test('a long line that arrives byte by byte comes out whole', () => {
+  test('a long line that arrives byte by byte is complete', () => {
     const line = Buffer.from(Uint8Array.from({ length: 20_000 }, (_, i) => 32 + (i % 90)));
     const buffer = new LineBuffer();
     for (const byte of line) {

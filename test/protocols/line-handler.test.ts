@@ -19,7 +19,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     handler = new Lines(map(), ours, delimiter);
   }
 
-  /** Sends each chunk in a turn of its own. */
+  /** Sends each chunk in an iteration of its own. */
   function says(...chunks: string[]): void {
     for (const chunk of chunks) {
       sendText(theirs, chunk);
@@ -35,9 +35,9 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     ['a line in several chunks', ['on', 'e', '\n'], ['one']],
     ['lines across chunks', ['one\ntw', 'o\nth', 'ree\n'], ['one', 'two', 'three']],
     ['empty lines', ['\n\n', '\n'], ['', '', '']],
-    ['a rest without an end', ['one\ntwo'], ['one']],
+    ['a remainder without a delimiter', ['one\ntwo'], ['one']],
     ['bytes of all values', ['\0\xff\r\n'], ['\0\xff\r']],
-  ])('cuts %s', (_name, chunks, lines) => {
+  ])('splits %s', (_name, chunks, lines) => {
     start();
     says(...chunks);
     expect(handler.events).toEqual(lines);
@@ -61,7 +61,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(lines);
   });
 
-  test('long lines arrive whole, split over many reads', () => {
+  test('long lines are complete after many reads', () => {
     start();
     handler.maxLineLength = 1 << 20;
     const long = 'x'.repeat(300_000);
@@ -76,7 +76,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events[0] === long).toBe(true);
   });
 
-  test('lines are the handler’s to keep', () => {
+  test('lines stay unchanged', () => {
     start();
     const kept: Buffer[] = [];
     handler.lineReceived = (line) => void kept.push(line);
@@ -85,7 +85,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(kept.slice(0, 4).map(String)).toEqual(['first', 'second', 'third', 'fourth']);
   });
 
-  test('lines come before the end; what has no delimiter is the remainder', () => {
+  test('lines are delivered before the end; text without a delimiter is the remainder', () => {
     start();
     let remainder = '';
     handler.handleClose = () => {
@@ -98,7 +98,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(remainder).toBe('rest');
   });
 
-  test('rule 2: pausing in lineReceived holds back the other lines and the close', () => {
+  test('rule 2: pausing in lineReceived delays further lines and handleClose', () => {
     start();
     handler.onLine = () => handler.setReadable(false);
     sendText(theirs, 'one\ntwo\nthree\n');
@@ -113,7 +113,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['one', 'two', 'three', '-close', '-cleanup']);
   });
 
-  test('pausing holds back what comes meanwhile, in order', () => {
+  test('pausing delays later lines, in order', () => {
     start();
     handler.onLine = (line) => {
       if (line === 'stop') handler.setReadable(false);
@@ -127,16 +127,19 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['one', 'stop', 'two', 'three']);
   });
 
-  test.each(['close', 'end'] as const)('after %s() in lineReceived there are no more', (method) => {
-    start();
-    handler.onLine = () => handler[method]();
-    says('one\ntwo\nthree\n');
-    theirs.close();
-    turnUntil(map(), () => handler.closed, 'the end');
-    expect(handler.events).toEqual(['one', '-cleanup']);
-  });
+  test.each(['close', 'end'] as const)(
+    'after %s() in lineReceived no more lines are delivered',
+    (method) => {
+      start();
+      handler.onLine = () => handler[method]();
+      says('one\ntwo\nthree\n');
+      theirs.close();
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['one', '-cleanup']);
+    },
+  );
 
-  test('a new delimiter holds from the next line on', () => {
+  test('a new delimiter applies from the next line on', () => {
     start();
     handler.onLine = (line) => {
       if (line === 'switch') handler.delimiter = ';';
@@ -145,7 +148,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['one', 'switch', 'two', 'three\nfour']);
   });
 
-  test('rule 9: an error in one line does not lose the next', () => {
+  test('rule 9: an exception in lineReceived does not lose the next line', () => {
     start();
     handler.onLine = (line) => {
       if (line === 'one') throw new Error('on purpose');
@@ -155,7 +158,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     expect(handler.events).toEqual(['one', '-error Error: on purpose', 'two', 'three']);
   });
 
-  test('rule 9: what lineReceived rejects with goes to handleError', async () => {
+  test('rule 9: a rejection of lineReceived goes to handleError', async () => {
     start();
     handler.onLine = () => Promise.reject(new Error('later'));
     says('one\n');
@@ -166,9 +169,9 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
 
   test.each([
     ['in one chunk', ['0123456789a\nnext\n']],
-    ['without an end in sight', ['01234', '56789a']],
-    ['after a good line', ['good\n01234', '56789abc\n']],
-  ])('a line that is too long is an error and ends the connection: %s', (_name, chunks) => {
+    ['without a delimiter', ['01234', '56789a']],
+    ['after a valid line', ['good\n01234', '56789abc\n']],
+  ])('a line that is too long calls handleError and ends the connection: %s', (_name, chunks) => {
     start();
     handler.maxLineLength = 10;
     for (const chunk of chunks) {
@@ -183,14 +186,14 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
     ]);
   });
 
-  test('a line as long as maxLineLength is no error, delimiter of two bytes split', () => {
+  test('a line of maxLineLength is no error, even with a delimiter split over two reads', () => {
     start('\r\n');
     handler.maxLineLength = 10;
     says('0123456789', '\r', '\n', '0123456789\r\n');
     expect(handler.events).toEqual(['0123456789', '0123456789']);
   });
 
-  testWithoutFaults('sendLine sends a line and its delimiter, as one', () => {
+  testWithoutFaults('sendLine sends a line with its delimiter', () => {
     start('\r\n');
     handler.onLine = (line) => void handler.sendLine(`${line}!`);
     says('one\r\ntwo\r\n');
@@ -200,7 +203,7 @@ onEveryMap('LineHandler', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testOnSystem('sendLine outside a callback sends a line and its delimiter in one call', () => {
-    // Every send is a record of its own here.
+    // SOCK_SEQPACKET: every send is a record of its own.
     const [ours, peer] = Socket.pair(constants.AF_UNIX, constants.SOCK_SEQPACKET);
     const line = new LineHandler(map(), ours);
     expect(line.sendLine('one')).toBe(true);
@@ -236,7 +239,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
     handler.delimiter = delimiter as string;
   }
 
-  /** It is over for one reason, told once; before it came these lines. */
+  /** The handler ends with one error, after these lines. */
   function expectRefusal(reason: RegExp, lines: readonly string[] = []): void {
     turnUntil(map(), () => handler.closed, 'the end');
     expectQuiet(map());
@@ -248,14 +251,17 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
   const badDelimiter = /^-error (Type|Range)Error: delimiter must be .*; got /;
   const tooLong = /^-error RangeError: a line is longer than maxLineLength/;
 
-  describe('a bad delimiter', () => {
-    test.each(NO_DELIMITER)('of %s is told once and ends the connection', (_name, delimiter) => {
-      breakDelimiter(delimiter);
-      sendText(theirs, 'x'.repeat(1000));
-      expectRefusal(badDelimiter);
-    });
+  describe('an invalid delimiter', () => {
+    test.each(NO_DELIMITER)(
+      'of %s calls handleError once and ends the connection',
+      (_name, delimiter) => {
+        breakDelimiter(delimiter);
+        sendText(theirs, 'x'.repeat(1000));
+        expectRefusal(badDelimiter);
+      },
+    );
 
-    test.each(NO_DELIMITER)('of %s does not come out of poll at the end', (_name, delimiter) => {
+    test.each(NO_DELIMITER)('of %s is not thrown by poll at the end', (_name, delimiter) => {
       sendText(theirs, 'half a line');
       turnUntil(map(), () => handler.remainder.length === 11, 'the half');
       breakDelimiter(delimiter);
@@ -263,7 +269,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expectRefusal(badDelimiter);
     });
 
-    test('that came while paused does not come out of setReadable, nor of poll', () => {
+    test('set while paused is thrown neither by setReadable nor by poll', () => {
       handler.onLine = () => handler.setReadable(false);
       sendText(theirs, 'one\ntwo\nthree\n');
       turnUntil(map(), () => !handler.readable, 'the pause');
@@ -272,7 +278,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expectRefusal(badDelimiter, ['one']);
     });
 
-    test('that came after resuming does not come out of poll', () => {
+    test('set after resuming is not thrown by poll', () => {
       handler.onLine = () => handler.setReadable(false);
       sendText(theirs, 'one\ntwo\nthree\n');
       turnUntil(map(), () => !handler.readable, 'the pause');
@@ -281,7 +287,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expectRefusal(badDelimiter, ['one']);
     });
 
-    test('rule 5: paused, with an end behind it, nothing spins, and resuming tells it', () => {
+    test('rule 5: paused, before an end: no busy looping, and resuming calls handleError', () => {
       handler.onLine = () => handler.setReadable(false);
       sendText(theirs, 'one\ntwo\n');
       turnUntil(map(), () => !handler.readable, 'the pause');
@@ -293,7 +299,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expectRefusal(badDelimiter, ['one']);
     });
 
-    test('does not come out of end()', () => {
+    test('is not thrown by end()', () => {
       handler.onLine = () => handler.setReadable(false);
       sendText(theirs, 'one\ntwo\n');
       turnUntil(map(), () => !handler.readable, 'the pause');
@@ -305,25 +311,25 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
     });
   });
 
-  describe('after a line that is too long nothing is told as a line', () => {
+  describe('after a line that is too long no line is delivered', () => {
     beforeEach(() => {
       handler.maxLineLength = 5;
     });
 
-    /** The tail of the long line would be short enough. */
+    /** The rest of the long line would be short enough. */
     function sendTail(): void {
       turnUntil(map(), () => handler.events.length > 0, 'the error');
       if (!handler.closed) sendText(theirs, 'evil\nmore\n');
     }
 
-    test('where handleError resumes reading', () => {
+    test('when handleError resumes reading', () => {
       handler.onError = () => handler.setReadable(true);
       sendText(theirs, 'too long, and too long');
       sendTail();
       expectRefusal(tooLong);
     });
 
-    test('where a timer resumes reading', () => {
+    test('when a timer resumes reading', () => {
       const resume = (): void => {
         if (handler.closed) return;
         handler.setReadable(true);
@@ -335,13 +341,13 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expectRefusal(tooLong);
     });
 
-    test('where the tail has come already', () => {
+    test('when the rest has arrived already', () => {
       handler.onError = () => handler.setReadable(true);
       sendText(theirs, 'too long, and too long\nevil\nmore\n');
       expectRefusal(tooLong);
     });
 
-    testOnSystem('and what handleError sends still leaves', () => {
+    testOnSystem('and the output of handleError is sent', () => {
       handler.onError = () => void handler.sendLine('sorry');
       sendText(theirs, 'too long, and too long');
       expectRefusal(tooLong);
@@ -350,21 +356,24 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
     });
   });
 
-  test.each(NO_LIMIT)('a maxLineLength of %p is told, and is no way to have no limit', (limit) => {
-    handler.maxLineLength = limit as number;
-    sendText(theirs, 'x'.repeat(1000));
-    expectRefusal(/^-error (Type|Range)Error: maxLineLength must be a number of bytes.*; got /);
-  });
+  test.each(NO_LIMIT)(
+    'a maxLineLength of %p calls handleError, and does not remove the limit',
+    (limit) => {
+      handler.maxLineLength = limit as number;
+      sendText(theirs, 'x'.repeat(1000));
+      expectRefusal(/^-error (Type|Range)Error: maxLineLength must be a number of bytes.*; got /);
+    },
+  );
 
-  test('a maxLineLength of Infinity is one', () => {
+  test('a maxLineLength of Infinity removes the limit', () => {
     handler.maxLineLength = Infinity;
     sendText(theirs, `${'x'.repeat(100_000)}\n`);
     turnUntil(map(), () => handler.events.length > 0, 'the line');
     expect(handler.events[0]?.length).toBe(100_000);
   });
 
-  describe('out of the map no line is told, and back in it those that were held', () => {
-    test('taken out in lineReceived', () => {
+  describe('lines held by a deregistered handler are delivered after registration', () => {
+    test('deregistered in lineReceived', () => {
       handler.onLine = (line) => {
         if (line === 'one') map().delHandler(handler);
       };
@@ -378,7 +387,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expect(handler.events).toEqual(['one', 'two', 'three']);
     });
 
-    test('taken out after resuming, before the next turn', () => {
+    test('deregistered after resuming, before the next iteration', () => {
       handler.onLine = (line) => {
         if (line === 'one') handler.setReadable(false);
       };
@@ -393,7 +402,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       expect(handler.events).toEqual(['one', 'two', 'three']);
     });
 
-    test('paused when it comes back', () => {
+    test('paused when it is registered again', () => {
       handler.onLine = () => {
         handler.setReadable(false);
         map().delHandler(handler);
@@ -407,7 +416,7 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
       turnUntil(map(), () => handler.events.length === 2, 'the other');
     });
 
-    test('before the end, which has come meanwhile', () => {
+    test('before an end that arrived meanwhile', () => {
       handler.onLine = (line) => {
         if (line === 'one') map().delHandler(handler);
       };
@@ -423,17 +432,17 @@ onEveryMap('errors of a LineHandler', (map, { testOnSystem }) => {
 });
 
 const HANDLERS = 200;
-/** More than is left in memory from which a slow sender's few bytes were cut. */
+/** More than the rest of a slab of which the few bytes of a slow sender are a part. */
 const TRAFFIC = 'x'.repeat(128 * 1024);
-/** A small part of what so many would hold that kept 128 KiB each. */
+/** A small part of what the handlers would hold if each kept 128 KiB. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
 v8.setFlagsFromString('--expose-gc');
 const collectGarbage = vm.runInNewContext('gc') as () => void;
 
-/** What is held outside of the heap. */
+/** The memory outside of the heap. */
 function heldOutside(): number {
-  // The memory of what one collection has found is counted as free at the next.
+  // Memory found by one collection is counted as free at the next.
   collectGarbage();
   collectGarbage();
   return process.memoryUsage().arrayBuffers;
@@ -462,11 +471,11 @@ onEverySystemMap('the memory of many LineHandlers', (map: () => SocketMap) => {
 
   test.each([
     ['in the middle of a line', 'whole\nhalf', 4],
-    ['that wait for a first line to end', 'half', 4],
-    ['that wait for a line', 'whole\n', 0],
-    ['that paused before a line', 'pause\nheld\n', 5],
-    ['in the middle of a line, behind a long one', `${'y'.repeat(60_000)}\nhalf`, 4],
-  ])('is small for those %s, whatever is read between', (_name, text, rest) => {
+    ['with a partial first line', 'half', 4],
+    ['after a complete line', 'whole\n', 0],
+    ['paused before a line', 'pause\nheld\n', 5],
+    ['in the middle of a line, after a long one', `${'y'.repeat(60_000)}\nhalf`, 4],
+  ])('is small for handlers %s, whatever is read between', (_name, text, rest) => {
     const [ours, peer] = pair();
     const busy = new Busy(map(), ours);
     busy.setReadable(true);
@@ -480,7 +489,7 @@ onEverySystemMap('the memory of many LineHandlers', (map: () => SocketMap) => {
         handler.events.length = 0;
       };
       handlers.push(handler);
-      // A long line is put together in memory of the handler's own.
+      // A long line is joined in memory of the handler's own.
       for (const part of [text.slice(0, 30_000), text.slice(30_000)]) {
         sendText(far, part);
         if (part.length > 0) map().poll(1);

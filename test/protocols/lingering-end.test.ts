@@ -1,4 +1,4 @@
-/** An ended connection does not wait for ever for a peer that never ends its side. */
+/** After end() a handler lingers for a limited time only. */
 import { constants, type SocketMap } from '../../lib';
 import { candidates } from '../../lib/maps';
 import { SimSocketMap } from '../../lib/testing';
@@ -8,8 +8,8 @@ import { Recorder } from '../support/recorder';
 import { receiveText, socketpair, tcpPair } from '../support/streams';
 import { turnUntil } from '../support/turns';
 
-test('rule 3: after end(), a peer that neither ends nor stops sending is left', () => {
-  // All maps at once: the wait is one of seconds.
+test('rule 3: after end(), a connection whose peer keeps sending and does not end is closed', () => {
+  // All maps at the same time: the wait takes seconds.
   const ends = candidates
     .filter((candidate) => candidate.available)
     .map((candidate) => {
@@ -32,12 +32,12 @@ test('rule 3: after end(), a peer that neither ends nor stops sending is left', 
   }
 });
 
-/** The kernel takes most of it at once, and the peer seven seconds. */
+/** The kernel accepts most of the output at once; the peer takes seven seconds to read it. */
 const PIECE_BYTES = 4000;
 const PIECES = 350;
 const PIECE_SECONDS = 0.02;
 
-/** A peer that has room for a part, takes a piece now and then, and has something to say meanwhile. */
+/** A peer with a small buffer that reads a piece from time to time, and sends meanwhile. */
 function readSlowly(map: SocketMap): { isEnded: boolean; finish: () => void } {
   const [ours, theirs] = tcpPair();
   const { SOL_SOCKET, SO_RCVBUF, SO_SNDBUF } = constants;
@@ -71,8 +71,8 @@ function readSlowly(map: SocketMap): { isEnded: boolean; finish: () => void } {
   return reader;
 }
 
-test('end() gives a peer time that goes on reading, however slowly', () => {
-  // All maps at once: the wait is one of seconds.
+test('after end() a peer that keeps reading gets all output, however slowly', () => {
+  // All maps at the same time: the wait takes seconds.
   const maps = candidates.filter(({ available }) => available).map((each) => new each());
   const readers = maps.map(readSlowly);
   const turnAll = (): boolean => {
@@ -83,7 +83,7 @@ test('end() gives a peer time that goes on reading, however slowly', () => {
   for (const { finish } of readers) finish();
 });
 
-test('simulated, too', () => {
+test('the same on the simulated map', () => {
   const map = new SimSocketMap();
   useKernel(map[loopOf].kernel);
   const reader = readSlowly(map);

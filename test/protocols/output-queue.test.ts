@@ -1,4 +1,4 @@
-/** OutputQueue against a model: bytes in = bytes out, in order, whatever a socket takes at a time. */
+/** OutputQueue against a model: bytes leave in order, however few a socket takes at a time. */
 import fc from 'fast-check';
 
 import { constants, socketpair, type Socket } from '../../lib';
@@ -30,7 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.integer({ min: 1, max: 60_000 }).map((bytes): Step => ({ kind: 'read', size: bytes })),
 );
 
-/** Bytes that tell where in the whole stream they belong. */
+/** Bytes that depend on their position in the stream. */
 function bytesFrom(start: number, length: number): Buffer {
   return Buffer.from(
     Uint8Array.from({ length }, (_, i) => ((start + i) * 31 + (start >> 8)) & 255),
@@ -43,7 +43,7 @@ describe('OutputQueue', () => {
 
   beforeEach(() => {
     [near, far] = socketpair();
-    // Little room, so that the kernel takes parts.
+    // A small buffer, so that the kernel takes parts.
     near.setsockopt(constants.SOL_SOCKET, constants.SO_SNDBUF, 4096);
   });
 
@@ -52,13 +52,13 @@ describe('OutputQueue', () => {
     far.close();
   });
 
-  /** Reads at most `most` bytes of what has arrived. */
+  /** Reads at most `most` received bytes. */
   function received(most: number): Buffer {
     const buffer = Buffer.alloc(most);
     return buffer.subarray(0, Math.max(0, far.recvInto(buffer)));
   }
 
-  /** Sends and reads until all is through. */
+  /** Sends and reads until the queue is empty. */
   function drain(queue: OutputQueue): Buffer {
     const parts: Buffer[] = [];
     for (;;) {
@@ -102,11 +102,11 @@ describe('OutputQueue', () => {
     expect(Buffer.concat(taken).equals(Buffer.concat(given))).toBe(true);
   }
 
-  test('gives out what was put in, in order, whatever the chunks', () => {
+  test('sends what was added, in order, for any chunks', () => {
     fc.assert(fc.property(fc.array(step, { maxLength: 40 }), run), { numRuns: 150 });
   });
 
-  test('more blocks than one system call takes go out in several', () => {
+  test('more blocks than one system call takes are sent in several calls', () => {
     run([
       ...Array.from({ length: 100 }, (_, i): Step => ({ kind: 'append', size: block + i })),
       { kind: 'send' },
@@ -116,7 +116,7 @@ describe('OutputQueue', () => {
     ]);
   });
 
-  test('where the socket would block, nothing is taken and nothing is lost', () => {
+  test('when the socket would block, nothing is sent and nothing is lost', () => {
     const queue = OutputQueue.take();
     queue.append(Buffer.alloc(1 << 20, 'x'));
     while (queue.sendTo(near) > 0);
@@ -135,7 +135,7 @@ describe('OutputQueue', () => {
     queue.giveBack();
   });
 
-  test('a queue that was given back full comes out empty', () => {
+  test('a queue released with content is empty when reused', () => {
     const full = OutputQueue.take();
     full.append(Buffer.alloc(3 * block));
     full.giveBack();

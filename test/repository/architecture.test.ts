@@ -1,4 +1,4 @@
-/** Reads the sources: what they import, and what they must not say. */
+/** Checks the sources of lib/: their imports, and forbidden words. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 

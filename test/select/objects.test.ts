@@ -1,4 +1,4 @@
-/** asynchia/select: the objects Poll and Epoll, and what each remembers. */
+/** asynchia/select: the objects Poll and Epoll, and their registrations. */
 import { writeSync } from 'node:fs';
 
 import { socketpair, type Socket } from '../../lib';
@@ -47,7 +47,7 @@ describe.each([
   });
   afterEach(() => watcher.close());
 
-  test('reports a descriptor with the bits that hold, again and again', () => {
+  test('reports a ready descriptor with its bits, at every poll', () => {
     watcher.register(near, POLLIN | POLLOUT);
     far.send(Buffer.from('x'));
     const expected = [[near.fileno(), POLLIN | POLLOUT]];
@@ -55,12 +55,12 @@ describe.each([
     expect(watcher.poll(10)).toEqual(expected);
   });
 
-  test('watches for reading, urgent data and writing unless told otherwise', () => {
+  test('registers for reading, urgent data and writing by default', () => {
     watcher.register(near);
     expect(watcher.poll(10)).toEqual([[near.fileno(), POLLOUT]]);
   });
 
-  test('reports only what was asked for', () => {
+  test('reports only requested events', () => {
     watcher.register(near.fileno(), POLLIN);
     expect(watcher.poll(0)).toEqual([]);
     watcher.modify(near, POLLOUT);
@@ -69,7 +69,7 @@ describe.each([
     expect(watcher.poll(0)).toEqual([]);
   });
 
-  test('forgets what is unregistered', () => {
+  test('does not report an unregistered descriptor', () => {
     watcher.register(near, POLLOUT);
     watcher.register({ fileno: () => far.fileno() }, POLLOUT);
     expect(watcher.poll(10)).toHaveLength(2);
@@ -77,12 +77,12 @@ describe.each([
     expect(watcher.poll(10)).toEqual([[far.fileno(), POLLOUT]]);
   });
 
-  test('an empty list when the time goes by, with nothing to watch too', () => {
+  test('an empty list after the time-out, also without registrations', () => {
     expect(watcher.poll(0)).toEqual([]);
     expect(watcher.poll(0.01)).toEqual([]);
   });
 
-  test('the end of a stream and a hang-up are reported, the latter unasked', () => {
+  test('reports the end of a stream, and a hang-up without interest', () => {
     const { reader, writer } = shop.pipe();
     watcher.register(near, POLLRDHUP);
     watcher.register(reader, POLLIN);
@@ -97,7 +97,7 @@ describe.each([
     );
   });
 
-  test('ENOENT for a descriptor that is not watched', () => {
+  test('ENOENT for a descriptor that is not registered', () => {
     expect(() => watcher.modify(near, POLLIN)).toThrow(failing('ENOENT'));
     expect(() => watcher.unregister(near)).toThrow(failing('ENOENT'));
     watcher.register(near);
@@ -105,7 +105,7 @@ describe.each([
     expect(() => watcher.unregister(near)).toThrow(failing('ENOENT'));
   });
 
-  test('closing twice does nothing', () => {
+  test('a second close has no effect', () => {
     expect(watcher.closed).toBe(false);
     watcher.close();
     watcher.close();
@@ -113,7 +113,7 @@ describe.each([
     expect(watcher.fileno()).toBe(-1);
   });
 
-  test('once closed, it says so', () => {
+  test('after close, methods throw an error that says so', () => {
     watcher.close();
     const uses: [string, () => unknown][] = [
       ['register', () => watcher.register(near)],
@@ -131,7 +131,7 @@ describe.each([
     }
   });
 
-  test('is closed at the end of a block that uses it', () => {
+  test('is closed at the end of a block with using', () => {
     watcher[Symbol.dispose]();
     expect(watcher.closed).toBe(true);
   });
@@ -167,7 +167,7 @@ describe('Epoll alone', () => {
     expect(flagsOf(epoll.fileno()).closeOnExec).toBe(true);
   });
 
-  test('EEXIST for a descriptor that is watched already', () => {
+  test('EEXIST for a registered descriptor', () => {
     epoll.register(near);
     expect(() => epoll.register(near)).toThrow(failing('EEXIST'));
     expect(() => epoll.register(near.fileno())).toThrow(failing('EEXIST'));
@@ -189,7 +189,7 @@ describe('Epoll alone', () => {
     expect(() => epoll.register(epoll)).toThrow(failing('EINVAL'));
   });
 
-  test('EPOLLET reports what is new, not what still holds', () => {
+  test('EPOLLET reports changes only', () => {
     epoll.register(near, EPOLLIN | EPOLLET);
     far.send(Buffer.from('x'));
     expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
@@ -208,7 +208,7 @@ describe('Epoll alone', () => {
     expect(epoll.poll(10)).toEqual([[near.fileno(), EPOLLIN]]);
   });
 
-  test('a peer that is gone is reported by all the bits of it', () => {
+  test('a closed peer is reported with all its bits', () => {
     epoll.register(near, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
     near.send(Buffer.from('never read'));
     far.close();
@@ -216,7 +216,7 @@ describe('Epoll alone', () => {
     expect(bits).toBe(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
   });
 
-  test('maxEvents bounds a batch, and the rest comes in the next', () => {
+  test('maxEvents limits a batch; the rest is in the next', () => {
     epoll.register(near, EPOLLOUT);
     epoll.register(far, EPOLLOUT);
     const first = epoll.poll(10, 1);

@@ -30,7 +30,7 @@ describe('select', () => {
     far.close();
   });
 
-  test('gives back the very things that are ready, each in the list it was in', () => {
+  test('returns the same objects that were passed, each in its list', () => {
     const wrapped = { name: 'far', fileno: () => far.fileno() };
     far.send(Buffer.from('x'));
     const [readable, writable, exceptional] = select([near, wrapped], [wrapped], [near], 10);
@@ -45,7 +45,7 @@ describe('select', () => {
     expect(select([fd, near, fd], [fd], [], 10)).toEqual([[fd, near, fd], [fd], []]);
   });
 
-  test('three empty lists when the time goes by', () => {
+  test('three empty lists after the time-out', () => {
     expect(select([near], [], [near], 0.01)).toEqual([[], [], []]);
     expect(select([], [], [], 0)).toEqual([[], [], []]);
   });
@@ -63,7 +63,7 @@ describe('select', () => {
     for (const each of [listener, client, socket]) each.close();
   });
 
-  test('serves descriptors above 1023, at the ends of the words of a set too', () => {
+  test('works with descriptors above 1023, also at word boundaries of a set', () => {
     shop.occupyTo(1150);
     const pairs = Array.from({ length: 80 }, () => socketpair());
     const ready = pairs.filter((_, i) => i % 3 === 0);
@@ -75,7 +75,7 @@ describe('select', () => {
     for (const pair of pairs) for (const end of pair) end.close();
   });
 
-  test('EBADF for a descriptor that is closed', () => {
+  test('EBADF for a closed descriptor', () => {
     const { reader } = shop.pipe();
     shop.close(reader);
     expect(() => select([near, reader], [near], [], 0)).toThrow(
@@ -83,7 +83,7 @@ describe('select', () => {
     );
   });
 
-  test('EBADF for a descriptor that never was open, far above all that are', () => {
+  test('EBADF for a descriptor far above all open ones', () => {
     far.send(Buffer.from('x'));
     const badDescriptor = expect.objectContaining({ code: 'EBADF' }) as Error;
     expect(() => select([NOT_OPEN], [], [], 0)).toThrow(badDescriptor);
@@ -95,7 +95,7 @@ describe('select', () => {
 const IN = POLLIN;
 const OUT = POLLOUT;
 
-/** What is ready on a descriptor, as each of the three tells it: in poll(2)'s bits. */
+/** The readiness of a descriptor by select, Poll and Epoll, in bits of poll(2). */
 type Ready = (fd: number, seconds: number, mask?: number) => number;
 
 const ways: Record<string, Ready> = {
@@ -147,7 +147,7 @@ describe.each(Object.entries(ways))('%s on every kind of descriptor', (_name, re
     const master = shop.terminal();
     expect(ready(master, 0)).toBe(OUT);
     writeSync(master, 'typed\n');
-    // The echo comes when the kernel finds the time.
+    // The terminal echoes asynchronously.
     expect(ready(master, 10, IN)).toBe(IN);
     expect(ready(master, 0)).toBe(IN | OUT);
   });
@@ -173,13 +173,13 @@ describe.each(Object.entries(ways))('%s on every kind of descriptor', (_name, re
   });
 });
 
-test('select and poll call a regular file always ready', () => {
+test('select and poll report a regular file as always ready', () => {
   const file = shop.regularFile();
   expect(ways['select']?.(file, 0)).toBe(IN | OUT);
   expect(ways['poll']?.(file, 0)).toBe(IN | OUT);
 });
 
-// Left out, aloud, where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; in CI that is an error.
 const testWithPython = isInstalled('python3') ? test : test.skip;
 
 testWithPython("the constants are those of Python's select module", () => {
@@ -188,7 +188,7 @@ testWithPython("the constants are those of Python's select module", () => {
     ' if isinstance(value, int)}))';
   const told = execFileSync('python3', ['-c', script], { encoding: 'utf8' });
   const theirs = JSON.parse(told) as Record<string, number>;
-  // A flag of a call that takes none here: what Epoll opens is always closed on exec.
+  // Epoll takes no flags: its descriptor is always close-on-exec.
   delete theirs['EPOLL_CLOEXEC'];
   const same = Object.entries(ours).flatMap(([name, value]) =>
     typeof value === 'number' ? [[name, value >>> 0]] : [],
@@ -230,7 +230,7 @@ describe.each(waits)('time-outs of %s', (name, wait) => {
   );
 
   test.each([Infinity, Number.MAX_VALUE, 2 ** 53, 2 ** 31, 3e6])(
-    'a wait of %d seconds ends with what happens',
+    'a wait of %d seconds ends with an event',
     (seconds) => {
       far.send(Buffer.from('x'));
       expect(wait(seconds)).toHaveLength(1);
@@ -238,7 +238,7 @@ describe.each(waits)('time-outs of %s', (name, wait) => {
     },
   );
 
-  test('a wait without a time ends with what happens', () => {
+  test('a wait without a time limit ends with an event', () => {
     far.send(Buffer.from('x'));
     const watcher = name === 'Poll' ? poll : epoll;
     const ready = name === 'select' ? select([near], [], [])[0] : watcher.poll();
@@ -247,7 +247,7 @@ describe.each(waits)('time-outs of %s', (name, wait) => {
   });
 });
 
-/** Waits in a process that signals rain on, and prints for how many seconds. */
+/** Waits in a process that gets many signals, and prints for how many seconds. */
 function waitUnderSignals(wait: string): string {
   return `
 const { select, Poll, Epoll } = require('asynchia/select');
@@ -276,7 +276,7 @@ test.each(['select([], [], [], 0.25)', 'new Poll().poll(0.25)', 'new Epoll().pol
   },
 );
 
-/** Says when `fd` is quiet, then what each of the three sees once it is ready. */
+/** Prints the readiness of `fd` by select, Poll and Epoll. */
 const WATCH = `
 const all = { select: () => select([fd], [], [], 0)[0] };
 for (const Kind of [Poll, Epoll]) {
@@ -289,7 +289,7 @@ const report = (when) => {
   console.log(when + ': ' + seen.join(', '));
 };`;
 
-describe('on a descriptor that was inherited', () => {
+describe('on an inherited descriptor', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
@@ -298,7 +298,7 @@ describe('on a descriptor that was inherited', () => {
     rmSync(folder, { recursive: true });
   });
 
-  testWithPython('a timerfd becomes readable when its time comes', async () => {
+  testWithPython('a timerfd becomes readable when it expires', async () => {
     const program = runWithDescriptor(
       'timerfd',
       folder,
@@ -309,7 +309,7 @@ describe('on a descriptor that was inherited', () => {
     expect(program.stdout).toBe('after: select true, Poll true, Epoll true\n');
   });
 
-  testWithPython('an inotify descriptor becomes readable when a file is made', async () => {
+  testWithPython('an inotify descriptor becomes readable when a file is created', async () => {
     const program = runWithDescriptor(
       'inotify',
       folder,

@@ -1,4 +1,4 @@
-/** Addresses: every form goes in, and what comes out goes in as it is. */
+/** Addresses: every form is accepted, and returned addresses can be passed again. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -30,14 +30,14 @@ function made(family: number): Socket {
   return socket;
 }
 
-/** What a socket says it is bound to after it was bound to `address`. */
+/** The address of a socket after bind to `address`. */
 function bound(family: number, address: Address): SocketAddress {
   const socket = made(family);
   socket.bind(address);
   return socket.getsockname();
 }
 
-/** Listens at one address, connects to another; what the listener is told of the client. */
+/** Listens at one address, connects to another; returns the client address at the listener. */
 function reach(family: number, listenAt: Address, connectTo: (at: SocketAddress) => Address) {
   const listener = made(family);
   listener.bind(listenAt);
@@ -50,13 +50,13 @@ function reach(family: number, listenAt: Address, connectTo: (at: SocketAddress)
   return { listener, client, socket, address };
 }
 
-describe.each(families)('what comes out can be handed in: $name', ({ family, anywhere }) => {
-  test('the address of a listener is one to connect to', () => {
+describe.each(families)('returned addresses can be passed again: $name', ({ family, anywhere }) => {
+  test('the address of a listener can be passed to connect', () => {
     const { listener, client } = reach(family, anywhere(shop.folder), (at) => at);
     expect(client.getpeername()).toEqual(listener.getsockname());
   });
 
-  test('the address of a socket is one to bind to, once it is free', () => {
+  test('the address of a closed socket can be passed to bind', () => {
     const first = made(family);
     first.bind(anywhere(shop.folder));
     const address = first.getsockname();
@@ -67,7 +67,7 @@ describe.each(families)('what comes out can be handed in: $name', ({ family, any
 });
 
 describe('internet addresses', () => {
-  test('an array and an object are the same', () => {
+  test('an array and an object mean the same', () => {
     for (const address of [['127.0.0.1', 0], { host: '127.0.0.1', port: 0 }] as const) {
       expect(bound(AF_INET, address)).toEqual({
         host: '127.0.0.1',
@@ -85,7 +85,7 @@ describe('internet addresses', () => {
     expect(bound(AF_INET, ['localhost', 0])).toMatchObject({ host: '127.0.0.1' });
   });
 
-  test('a client that was bound is known by that address', () => {
+  test('accept returns the address that a client was bound to', () => {
     const listener = made(AF_INET);
     listener.bind(['127.0.0.1', 0]);
     listener.listen(1);
@@ -99,13 +99,13 @@ describe('internet addresses', () => {
     expect(address).toMatchObject({ host: '127.0.0.9' });
   });
 
-  test('every port comes back as it was', () => {
+  test('every port is returned unchanged', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 65535 }),
         fc.integer({ min: 1, max: 254 }),
         (port, n) => {
-          // Connecting a datagram socket sends nothing, so that nobody has to listen there.
+          // connect(2) on a datagram socket sends nothing, so no listener is needed.
           const datagram = Socket.create(AF_INET, constants.SOCK_DGRAM);
           const host = `127.0.${n}.1`;
           datagram.connect([host, port]);
@@ -118,10 +118,10 @@ describe('internet addresses', () => {
   });
 });
 
-// A kernel may be built or started without IPv6.
+// A kernel may have no IPv6.
 const describeIPv6 = hasIPv6 ? describe : describe.skip;
 describeIPv6('IPv6 addresses', () => {
-  /** Interfaces that have a link-local address: its last field says which they are. */
+  /** Interfaces with a link-local address, by scope id. */
   const linkLocal = hasIPv6
     ? readFileSync('/proc/net/if_inet6', 'utf8')
         .split('\n')
@@ -133,7 +133,7 @@ describeIPv6('IPv6 addresses', () => {
     expect(bound(AF_INET6, ['::1', 0])).toMatchObject({ host: '::1', family: 'IPv6' });
   });
 
-  test('a mapped IPv4 address can be handed in again', () => {
+  test('a mapped IPv4 address can be passed again', () => {
     const both = made(AF_INET6);
     both.setsockopt(constants.IPPROTO_IPV6, constants.IPV6_V6ONLY, false);
     both.bind(['::', 0]);
@@ -151,8 +151,8 @@ describeIPv6('IPv6 addresses', () => {
     expect(again.getpeername()).toEqual(name);
   });
 
-  test('a scope is kept, by number', () => {
-    // Datagrams are not sent by connecting, so that any interface's number will do.
+  test('a scope id is kept', () => {
+    // connect(2) sends no datagram, so any scope id works.
     const [name] = Object.keys(os.networkInterfaces());
     const index = Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
     const datagram = Socket.create(AF_INET6, constants.SOCK_DGRAM);
@@ -167,9 +167,9 @@ describeIPv6('IPv6 addresses', () => {
     }
   });
 
-  // A machine with no interface but loopback has no such address.
+  // A machine with only loopback has no such address.
   const testLinkLocal = linkLocal.length > 0 ? test : test.skip;
-  testLinkLocal('a link-local listener is reached by the address it tells', () => {
+  testLinkLocal('a link-local listener is reached by its own address', () => {
     const [bytes = '', index = ''] = linkLocal[0] ?? [];
     const host = `${bytes.replace(/(....)(?!$)/g, '$1:')}%${parseInt(index, 16)}`;
     const { listener, address } = reach(AF_INET6, [host, 0], (at) => at);
@@ -178,13 +178,13 @@ describeIPv6('IPv6 addresses', () => {
     expect(address).toMatchObject({ host: 'host' in told ? told.host : '' });
   });
 
-  test('an interface that does not exist is no address', () => {
+  test('an unknown interface is an invalid address', () => {
     expect(() => made(AF_INET6).bind(['fe80::1%nosuch0', 0])).toThrow('ENOTFOUND');
   });
 });
 
 describe('Unix addresses', () => {
-  test('a string and an object are the same', () => {
+  test('a string and an object mean the same', () => {
     expect(bound(AF_UNIX, `${shop.folder}/a`)).toEqual({ path: `${shop.folder}/a` });
     expect(bound(AF_UNIX, { path: `${shop.folder}/b` })).toEqual({ path: `${shop.folder}/b` });
   });
@@ -194,7 +194,7 @@ describe('Unix addresses', () => {
     expect(reach(AF_UNIX, path, (at) => at).client.getpeername()).toEqual({ path });
   });
 
-  test('a path of 108 bytes fits exactly, one of 109 is refused', () => {
+  test('a path of 108 bytes fits, one of 109 throws', () => {
     for (const length of [106, 107, 108]) {
       const fits = `${shop.folder}/`.padEnd(length, 'x');
       const { client } = reach(AF_UNIX, fits, (at) => at);
@@ -206,25 +206,25 @@ describe('Unix addresses', () => {
     expect(() => made(AF_UNIX).bind(`${path.slice(0, -1)}ü`)).toThrow(RangeError);
   });
 
-  test('an abstract name of 107 bytes after its mark fits exactly, one of 108 is refused', () => {
+  test('an abstract name of 107 bytes after the NUL fits, one of 108 throws', () => {
     const path = `\0${shop.folder}`.padEnd(108, 'x');
     expect(reach(AF_UNIX, { path }, (at) => at).client.getpeername()).toEqual({ path });
     expect(() => made(AF_UNIX).bind(`${path}x`)).toThrow(RangeError);
   });
 
-  test('an abstract name may be a part of another', () => {
+  test('an abstract name may be a prefix of another', () => {
     const name = `\0${shop.folder}`;
     for (const path of [name, `${name}.`, `${name}..`]) {
       expect(bound(AF_UNIX, path)).toEqual({ path });
     }
   });
 
-  test('what an abstract name says of itself can be handed in, NULs and all', () => {
+  test('a returned abstract name can be passed again, with its NULs', () => {
     const path = `\0${shop.folder}\0inside`;
     expect(reach(AF_UNIX, { path }, (at) => at).client.getpeername()).toEqual({ path });
   });
 
-  test('a NUL inside a path is refused', () => {
+  test('a NUL inside a path throws', () => {
     expect(() => made(AF_UNIX).bind(`${shop.folder}/a\0b`)).toThrow(RangeError);
   });
 
@@ -232,9 +232,9 @@ describe('Unix addresses', () => {
     expect(made(AF_UNIX).getsockname()).toEqual({ path: '' });
   });
 
-  // Left out, aloud, where it is not installed; in CI that is an error.
+  // Skipped with a message where it is not installed; in CI that is an error.
   const testWithPython = isInstalled('python3') ? test : test.skip;
-  testWithPython('a peer that nobody here wrote is known by its name', () => {
+  testWithPython('accept returns the abstract name of a socat client', () => {
     const listener = made(AF_UNIX);
     listener.bind(`${shop.folder}/server`);
     listener.listen(1);

@@ -1,4 +1,4 @@
-/** Look-ups that take for ever, and what is left of those that are done. */
+/** Look-ups: without an answer, and the memory of completed ones. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -11,16 +11,16 @@ import { linesOf } from '../support/scripts';
 let program: Program | undefined;
 afterEach(() => program?.kill());
 
-/** What `script` wrote, line by line. */
+/** The output of `script`, line by line. */
 function run(script: string, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
   program = runScript(script, env);
   return linesOf(program);
 }
 
-// A sanitizer looks for leaks by itself.
+// A sanitizer checks for leaks itself.
 const testMemory = isSanitized ? test.skip : test;
 
-testMemory('look-ups leave no memory behind where libuv never turns', async () => {
+testMemory('look-ups leak no memory when libuv’s loop does not run', async () => {
   const [grown] = await run(
     `
     const { IOHandler } = require('asynchia');
@@ -48,7 +48,7 @@ testMemory('look-ups leave no memory behind where libuv never turns', async () =
 
 const describeWithCompiler = isInstalled('gcc') ? describe : describe.skip;
 
-describeWithCompiler('where the name server does not answer', () => {
+describeWithCompiler('when the name server does not answer', () => {
   let folder: string;
   let env: NodeJS.ProcessEnv;
   beforeAll(() => {
@@ -67,14 +67,14 @@ describeWithCompiler('where the name server does not answer', () => {
       input,
       env: plainEnvironment,
     });
-    // A sanitizer has to come first.
+    // The library of a sanitizer must be loaded first.
     env = { LD_PRELOAD: `${process.env['LD_PRELOAD'] ?? ''}:${library}` };
   });
   afterAll(() => {
     rmSync(folder, { recursive: true });
   });
 
-  /** More than there are threads for. */
+  /** More than there are threads. */
   const LOOK_UP = `
     const { IOHandler } = require('asynchia');
     const { DefaultSocketMap } = require('asynchia/maps');
@@ -85,7 +85,7 @@ describeWithCompiler('where the name server does not answer', () => {
       return map;
     }`;
 
-  test('a map that is closed leaves no descriptor open', async () => {
+  test('a closed map leaves no descriptor open', async () => {
     const before = 'lookUp().close(); const before = openDescriptors();';
     const said = await run(
       `${LOOK_UP} ${before} lookUp().close(); console.log(openDescriptors() - before);`,
@@ -94,12 +94,12 @@ describeWithCompiler('where the name server does not answer', () => {
     expect(said).toEqual(['0']);
   });
 
-  test('the process ends all the same', async () => {
+  test('the process ends', async () => {
     expect(await run(`${LOOK_UP} lookUp().poll(0); console.log('done');`, env)).toEqual(['done']);
   });
 
   test.each(['lookUp().run();', 'lookUp().runSync();'])(
-    'a worker at %s can be ended',
+    'a worker in %s can be terminated',
     async (wait) => {
       const worker = `${LOOK_UP} require('worker_threads').parentPort.postMessage('busy'); ${wait}`;
       const said = await run(

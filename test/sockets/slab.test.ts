@@ -1,4 +1,4 @@
-/** What `read` returns is the caller's: never overwritten, and sent on as it is. */
+/** Received buffers belong to the caller: never overwritten, and forwarded unchanged. */
 import { randomBytes } from 'node:crypto';
 
 import type * as lib from '../../lib';
@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => map.close());
 
-/** A handler, and a way to put bytes before it and to take from it what it sends. */
+/** A handler, and functions that send bytes to it and receive its output. */
 function wire(): { handler: IOHandler; put: (bytes: Buffer) => void; take: () => Buffer } {
   const [ours, theirs] = socketpair();
   const room = Buffer.alloc(256 * 1024);
@@ -25,10 +25,10 @@ function wire(): { handler: IOHandler; put: (bytes: Buffer) => void; take: () =>
   };
 }
 
-test('what was read stays as it was, however much is read after it', () => {
+test('received bytes stay unchanged after further reads', () => {
   const { handler, put } = wire();
   const kept: [Buffer, Buffer][] = [];
-  // Far more than a slab, in pieces of many sizes.
+  // Far more than a slab, in chunks of many sizes.
   for (let i = 0; i < 300; i++) {
     const sent = randomBytes(1 + ((i * 7919) % 3000));
     put(sent);
@@ -39,7 +39,7 @@ test('what was read stays as it was, however much is read after it', () => {
   for (const [sent, read] of kept) expect(read.equals(sent)).toBe(true);
 });
 
-test('what was read last, what was read before, and parts of both are sent on as they are', () => {
+test('the last received buffer, earlier ones, and parts of both are forwarded unchanged', () => {
   const from = wire();
   const to = wire();
   const kept: Buffer[] = [];
@@ -64,7 +64,7 @@ test('what was read last, what was read before, and parts of both are sent on as
   }
 });
 
-test('what was peeked at is there to be read, and what was peeked stays', () => {
+test('peeked bytes can be read afterwards, and the peeked buffer stays unchanged', () => {
   const { handler, put } = wire();
   put(Buffer.from('look first'));
   const peeked = handler.peek(4);
@@ -75,11 +75,11 @@ test('what was peeked at is there to be read, and what was peeked stays', () => 
   expect(read.toString()).toBe('look first');
 });
 
-test('a part cannot be transferred away with everybody else’s', () => {
+test('transferring a received buffer does not detach the slab', () => {
   const { handler, put } = wire();
   put(Buffer.from('mine'));
   const mine = handler.read(100);
-  // Node 20 clones it in place of transferring, later versions throw.
+  // Node 20 clones the memory instead of transferring it, later versions throw.
   try {
     structuredClone(mine.buffer, { transfer: [mine.buffer as ArrayBuffer] });
   } catch (error) {
@@ -88,8 +88,8 @@ test('a part cannot be transferred away with everybody else’s', () => {
   expect(mine.toString()).toBe('mine');
 });
 
-test('two copies of the library over one addon each receive and send their own bytes', () => {
-  // As a bundle for each plugin has them, or jest.resetModules().
+test('two copies of the library with one addon each receive and send their own bytes', () => {
+  // As with a bundle per plugin, or jest.resetModules().
   const copies = ['first', 'second'].map((name) => {
     let copy = {} as { lib: typeof lib; maps: typeof maps };
     jest.isolateModules(() => {
@@ -116,7 +116,7 @@ test('two copies of the library over one addon each receive and send their own b
   for (const { own } of copies) own.close();
 });
 
-describe('a buffer of the caller’s own, used again and again', () => {
+describe('a buffer of the caller, used repeatedly', () => {
   let near: Socket;
   let far: Socket;
   beforeEach(() => {
@@ -131,7 +131,7 @@ describe('a buffer of the caller’s own, used again and again', () => {
     expect(far.send(Buffer.from(text))).toBe(text.length);
   }
 
-  /** Often enough to be known. */
+  /** Often enough for the buffer to be registered. */
   function use(bytes: Uint8Array): void {
     for (const text of ['one', 'two', 'three']) {
       say(text);
@@ -142,7 +142,7 @@ describe('a buffer of the caller’s own, used again and again', () => {
     }
   }
 
-  test('gets its bytes, at any offset, and beside others', () => {
+  test('gets its bytes at any offset, and beside other buffers', () => {
     const [first, second] = [Buffer.alloc(16), Buffer.alloc(16)];
     use(first);
     say('abc');
@@ -153,7 +153,7 @@ describe('a buffer of the caller’s own, used again and again', () => {
     use(first);
   });
 
-  test('is not written to when its memory has gone to another thread', () => {
+  test('is not written after its memory was transferred to another thread', () => {
     const bytes = new Uint8Array(64);
     use(bytes);
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
@@ -166,7 +166,7 @@ describe('a buffer of the caller’s own, used again and again', () => {
     expect(other.toString('latin1', 0, 3)).toBe('abc');
   });
 
-  test('nor one that lies about its length', () => {
+  test('is not written beyond its memory when its length property lies', () => {
     class Lying extends Uint8Array {
       override get length(): number {
         return 64;
@@ -180,8 +180,8 @@ describe('a buffer of the caller’s own, used again and again', () => {
     expect(near.send(bytes, 0, 64)).toBe(0);
   });
 
-  test('nor past the end of one that has shrunk', () => {
-    // The types are of an older edition of the language.
+  test('is not written beyond its end after it has shrunk', () => {
+    // Missing in the types of this ECMAScript version.
     const memory = Reflect.construct(ArrayBuffer, [64, { maxByteLength: 128 }]) as ArrayBuffer & {
       resize(length: number): void;
     };

@@ -1,4 +1,4 @@
-/** Socket: the system calls, over every family there is. */
+/** Socket: the system calls, over every address family. */
 import { spawnSync } from 'node:child_process';
 import { constants as fs, writeSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +31,7 @@ function failing(code: string, syscall: string): Error {
   return expect.objectContaining({ name: 'SystemError', code, syscall }) as Error;
 }
 
-/** Waits until it can be read. */
+/** Waits until it is readable. */
 function readable(socket: Socket): Socket {
   expect(select([socket], [], [], 10)[0]).toEqual([socket]);
   return socket;
@@ -56,7 +56,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     return kept(socket);
   }
 
-  test('bytes go both ways', () => {
+  test('bytes are transferred in both directions', () => {
     listen();
     const server = connect();
     expect(client.send(Buffer.from('..question'), 2)).toBe(8);
@@ -68,7 +68,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     expect(buffer.toString('latin1', 0, 3)).toBe('ans');
   });
 
-  test('several buffers leave as one', () => {
+  test('sendMany sends several buffers in one call', () => {
     listen();
     const server = connect();
     const parts = ['-one', 'two', '', 'three'].map((text) => Buffer.from(text));
@@ -78,7 +78,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     expect(buffer.toString('latin1', 0, 11)).toBe('onetwothree');
   });
 
-  test('would-block is a value', () => {
+  test('would-block is a return value', () => {
     listen();
     expect(listener.accept()).toBeUndefined();
     const server = connect();
@@ -92,7 +92,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     expect(server.unacknowledged()).toBe(0);
   });
 
-  test('each end knows both addresses', () => {
+  test('each end has both addresses', () => {
     listen();
     const server = connect();
     expect(server.getsockname()).toEqual(listener.getsockname());
@@ -100,7 +100,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     expect(server.getpeername()).toEqual(client.getsockname());
   });
 
-  test('accept tells who it is', () => {
+  test('accept returns the address of the peer', () => {
     listen();
     client = kept(Socket.create(family));
     client.connect(listener.getsockname());
@@ -140,14 +140,14 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
     ]);
   });
 
-  test('a port or name that is taken is EADDRINUSE', () => {
+  test('a port or name in use is EADDRINUSE', () => {
     listen();
     const second = kept(Socket.create(family));
     const address = listener.getsockname();
     expect(() => second.bind(address)).toThrow(failing('EADDRINUSE', 'bind'));
   });
 
-  test('datagrams go one at a time', () => {
+  test('datagrams keep their boundaries', () => {
     const [a, b] = [0, 1].map(() => kept(Socket.create(family, constants.SOCK_DGRAM)));
     const at = (name: string): Address => anywhere(path.join(shop.folder, name));
     for (const [socket, name] of [
@@ -170,7 +170,7 @@ describe.each(families)('over $name', ({ family, anywhere }) => {
 });
 
 describe('options', () => {
-  test('a number or a boolean is set and read back', () => {
+  test('a number or boolean option is set and read back', () => {
     const socket = kept(Socket.create());
     expect(socket.getsockopt(SOL_SOCKET, SO_REUSEADDR)).toBe(0);
     socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, true);
@@ -180,7 +180,7 @@ describe('options', () => {
     expect(socket.getsockopt(SOL_SOCKET, SO_TYPE)).toBe(constants.SOCK_STREAM);
   });
 
-  test('bytes are for options that are structures', () => {
+  test('bytes set and return options that are structures', () => {
     const socket = kept(Socket.create());
     const linger = Buffer.from(Int32Array.of(1, 7).buffer);
     socket.setsockopt(SOL_SOCKET, constants.SO_LINGER, linger);
@@ -188,7 +188,7 @@ describe('options', () => {
     expect(socket.getsockopt(SOL_SOCKET, constants.SO_LINGER, 100)).toHaveLength(8);
   });
 
-  test('an option that the kernel does not know is ENOPROTOOPT', () => {
+  test('an unknown option is ENOPROTOOPT', () => {
     const socket = kept(Socket.create());
     expect(() => socket.setsockopt(SOL_SOCKET, 9999, 1)).toThrow(
       failing('ENOPROTOOPT', 'setsockopt'),
@@ -197,9 +197,9 @@ describe('options', () => {
   });
 });
 
-test('what is no stream counts as connected, as it can be watched at once', () => {
+test('a socket that is no stream counts as connected', () => {
   const { AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } = constants;
-  // socket(2): flags may be among the bits of a type; netlink(7) has raw sockets for everybody.
+  // socket(2): a type may contain flags; netlink(7): raw sockets need no privilege.
   const [NONBLOCK, AF_NETLINK, SOCK_RAW] = [0o4000, 16, 3];
   const role = (family: number, type: number): string => kept(Socket.create(family, type)).role;
   expect(role(AF_INET, SOCK_DGRAM | NONBLOCK)).toBe('connected');
@@ -231,7 +231,7 @@ describe('a socket and its descriptor', () => {
     expect(a.unread()).toBe(WOULD_BLOCK);
   });
 
-  test('closing tells the peer, and closing twice does nothing more', () => {
+  test('closing ends the stream of the peer, and a second close has no effect', () => {
     const [a, b] = socketpair();
     kept(b);
     a.close();
@@ -240,7 +240,7 @@ describe('a socket and its descriptor', () => {
     expect(b.recvInto(Buffer.alloc(1))).toBe(0);
   });
 
-  test('closing twice does not close what has its number by then', () => {
+  test('a second close does not close a reused descriptor', () => {
     const a = Socket.create();
     const number = a.fileno();
     a.close();
@@ -250,7 +250,7 @@ describe('a socket and its descriptor', () => {
     expect(heir.getsockopt(SOL_SOCKET, SO_TYPE)).toBe(constants.SOCK_STREAM);
   });
 
-  test('detach gives the descriptor away, open', () => {
+  test('detach returns the open descriptor', () => {
     const [a, b] = socketpair();
     const fd = a.detach();
     expect([a.closed, a.fileno(), a.detach()]).toEqual([true, -1, -1]);
@@ -261,7 +261,7 @@ describe('a socket and its descriptor', () => {
     expect(again.recvInto(Buffer.alloc(1))).toBe(1);
   });
 
-  test('fromFd finds out what a descriptor is for', () => {
+  test('fromFd finds the role of a descriptor', () => {
     const role = (make: () => Socket): string => kept(Socket.fromFd(make().detach())).role;
     expect(role(() => Socket.create())).toBe('unconnected');
     expect(role(() => socketpair()[0])).toBe('connected');
@@ -271,7 +271,7 @@ describe('a socket and its descriptor', () => {
     expect(role(() => listener)).toBe('listening');
   });
 
-  test('fromFd makes what blocks non-blocking', () => {
+  test('fromFd makes a blocking descriptor non-blocking', () => {
     spawnSync('mkfifo', [path.join(shop.folder, 'fifo')]);
     const fd = shop.open('fifo', fs.O_RDWR);
     expect(flagsOf(fd).nonBlocking).toBe(false);
@@ -283,7 +283,7 @@ describe('a socket and its descriptor', () => {
     pipe.detach();
   });
 
-  test('fromFd takes over what was inherited, and keeps it from children', () => {
+  test('fromFd adopts an inherited descriptor, and sets close-on-exec', () => {
     const script = `
       const { Socket } = require('asynchia');
       Socket.fromFd(3).send(Buffer.from('hello'));
@@ -299,7 +299,7 @@ describe('a socket and its descriptor', () => {
   });
 });
 
-test('a peer that is gone is EPIPE, not a signal', () => {
+test('send to a closed peer is EPIPE, not a signal', () => {
   const [a, b] = socketpair();
   kept(a);
   b.close();

@@ -1,4 +1,4 @@
-/** Errors: those of the system in the shape of Node's own, those of misuse with all that helps. */
+/** Errors: system errors like Node's own, and errors of wrong arguments. */
 import net from 'node:net';
 import util from 'node:util';
 
@@ -7,7 +7,7 @@ import { EpollSocketMap } from '../../lib/maps';
 import { Workshop } from '../support/descriptors';
 import { turnUntil } from '../support/turns';
 
-/** A port of IPv4 where nobody listens: bound here, so that nobody else can. */
+/** An IPv4 port without a listener: bound here, so that no other program can use it. */
 let refused: Socket;
 let refusing: { host: string; port: number };
 let shop: Workshop;
@@ -22,14 +22,14 @@ afterAll(() => {
   shop.dispose();
 });
 
-/** What `node:net` says of a connection that fails. */
+/** The error of a failed connection with `node:net`. */
 async function nodesError(options: net.NetConnectOpts): Promise<NodeJS.ErrnoException> {
   return new Promise((resolve) => {
     net.connect(options).once('error', resolve);
   });
 }
 
-/** What our loop says of it. */
+/** The error of a failed connection with our loop. */
 function loopsError(address: Address): SystemError {
   const map = new EpollSocketMap();
   let told: SystemError | undefined;
@@ -68,7 +68,7 @@ describe("a SystemError has the shape of Node's own", () => {
     const ours = loopsError([host, port]);
     expect(shapeOf(ours)).toEqual(shapeOf(theirs));
     expect(ours).toMatchObject({ code: 'ECONNREFUSED', errno: -111, address: host, port });
-    // Node's message, and what it means.
+    // Node's message, and its meaning.
     expect(ours.message.startsWith(`${theirs.message}: `)).toBe(true);
   });
 
@@ -88,14 +88,14 @@ describe("a SystemError has the shape of Node's own", () => {
     const theirs = await nodesError({ host, port: 1 });
     const ours = loopsError([host, 1]);
     expect(ours).toMatchObject({ syscall: 'getaddrinfo', hostname: host });
-    // Which of the two it is depends on whether a name server can be reached.
+    // The code depends on whether a name server can be reached.
     expect(['ENOTFOUND', 'EAI_AGAIN']).toContain(ours.code);
     expect(ours.code).toBe(theirs.code);
     expect(ours.errno).toBe(theirs.errno);
     expect(ours.message).toBe(theirs.message);
   });
 
-  test('an address that is taken', () => {
+  test('an address in use', () => {
     const second = Socket.create();
     const error = thrown(() => second.bind([refusing.host, refusing.port])) as SystemError;
     second.close();
@@ -110,19 +110,19 @@ describe("a SystemError has the shape of Node's own", () => {
     });
   });
 
-  test('without an address there are no address and no port', () => {
+  test('without an address the error has no address and no port', () => {
     const error = thrown(() => Socket.fromFd(15_000)) as SystemError;
     expect(shapeOf(error)).toEqual({ code: 'EBADF', errno: -9, syscall: 'fcntl' });
     for (const key of ['address', 'port', 'hostname']) expect(key in error).toBe(false);
   });
 
-  test('an IPv6 host stands in brackets before its port', () => {
+  test('an IPv6 host is in brackets before its port', () => {
     const error = new SystemError('connect', -111, { host: '::1', port: 80, family: 'IPv6' });
     expect(error.message).toContain('connect ECONNREFUSED [::1]:80');
     expect(error).toMatchObject({ address: '::1', port: 80 });
   });
 
-  test('its name is its own, and its stack says where', () => {
+  test('its name is SystemError, and its stack shows the call', () => {
     const error = thrown(() => Socket.fromFd(15_000)) as SystemError;
     expect(error.name).toBe('SystemError');
     expect(String(error)).toBe('SystemError: fcntl EBADF: bad file descriptor');
@@ -130,11 +130,11 @@ describe("a SystemError has the shape of Node's own", () => {
     expect(util.inspect(error)).toContain("code: 'EBADF'");
   });
 
-  test('every error number of the system has its name', () => {
+  test('every system error number has a name', () => {
     for (const [errno, [code]] of util.getSystemErrorMap()) {
       if (errno > -200) expect(new SystemError('call', errno).code).toBe(code);
     }
-    // One that Node has no text for.
+    // A number without a text in Node.
     expect(new SystemError('call', -999).code).toBe('E999');
   });
 });
@@ -163,14 +163,14 @@ describe('misuse names the argument, the value and what was expected', () => {
     });
   });
 
-  test('a long value is cut short', () => {
+  test('a long value is truncated', () => {
     const error = thrown(() => socket.listen('x'.repeat(10_000) as never)) as Error;
     expect(error.message.length).toBeLessThan(200);
     const deep = thrown(() => socket.listen(Array(10_000).fill({ a: { b: 1 } }) as never)) as Error;
     expect(deep.message.length).toBeLessThan(200);
   });
 
-  test('a value that cannot be shown is no reason to fail otherwise', () => {
+  test('a value that cannot be formatted does not cause another error', () => {
     const hostile = {
       [util.inspect.custom]: () => {
         throw new Error('not to be seen');

@@ -1,4 +1,4 @@
-/** Where the addon is looked for, and what is said when it is not there. */
+/** Loading the addon: where it is searched, and the error when it is missing. */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,9 +23,9 @@ async function errorOf(file: string): Promise<string> {
   return program.stderr;
 }
 
-describe.each(['cjs', 'esm'] as const)('a bundle (%s) that has the library in it', (format) => {
-  test('says that the addon is not in it, where it was looked for, and what to do', async () => {
-    // A project with an addon of its own, which is not to be taken for ours.
+describe.each(['cjs', 'esm'] as const)('a bundle (%s) that contains the library', (format) => {
+  test('throws an error that says where the addon was searched, and what to do', async () => {
+    // A project with an addon of its own, which must not be taken for ours.
     writeFileSync(path.join(folder, 'package.json'), '{ "name": "project" }');
     writeFileSync(path.join(folder, 'binding.gyp'), '{}');
     const outfile = path.join(folder, 'dist', `bundle.${format === 'cjs' ? 'cjs' : 'mjs'}`);
@@ -38,7 +38,7 @@ describe.each(['cjs', 'esm'] as const)('a bundle (%s) that has the library in it
   });
 });
 
-test('a package without a build says so, and how to build it', async () => {
+test('a package without a build throws an error that says how to build it', async () => {
   for (const part of ['package.json', 'dist/lib']) {
     cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
   }

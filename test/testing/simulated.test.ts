@@ -1,4 +1,4 @@
-/** The simulated map: what its seed decides, and what holds whatever it decides. */
+/** The simulated map: what its seed decides, and what is independent of it. */
 import {
   constants,
   Handler,
@@ -27,7 +27,7 @@ const SEED = 20;
 
 afterEach(() => useKernel());
 
-/** Answers all that comes, and ends when its peer does. */
+/** Echoes everything, and ends when its peer does. */
 class Echo extends Recorder {
   override handleRead(): void {
     this.sendAll(this.read(1000));
@@ -53,7 +53,7 @@ class Client extends Recorder {
   }
 }
 
-/** Clients that each send a text of their own to a server that echoes. */
+/** Clients that each send their own text to an echo server. */
 function echoes(map: SimSocketMap, bytes = 2000): Client[] {
   const server = new Server(map, Echo);
   server.bind(['127.0.0.1', 7]);
@@ -81,7 +81,7 @@ describe('seeds', () => {
     expect(traceOf({ seed: SEED + 1, faults })).not.toEqual(trace);
   });
 
-  test('a map says which seed it has taken', () => {
+  test('a map has its seed as a property', () => {
     const faults = harmlessFaults;
     const map = new SimSocketMap({ faults });
     const { seed } = map;
@@ -89,11 +89,11 @@ describe('seeds', () => {
     expect(traceOf({ seed, faults })).toEqual(traceOf({ seed, faults }));
   });
 
-  test('without faults the seed decides nothing', () => {
+  test('without faults the seed has no influence', () => {
     expect(traceOf({ seed: 1 })).toEqual(traceOf({ seed: 2 }));
   });
 
-  test('a trace reads like that of strace', () => {
+  test('a trace looks like that of strace', () => {
     const trace = traceOf({ seed: SEED, faults: { wouldBlock: 1 } });
     expect(trace[0]).toMatch(/^0\.000000 socket\(2\) = 3$/);
     expect(trace.join('\n')).toMatch(/ = EAGAIN\n/);
@@ -102,7 +102,7 @@ describe('seeds', () => {
 });
 
 describe('faults', () => {
-  test('harmless ones lose, duplicate and reorder nothing, and tell each handler once', () =>
+  test('harmless faults lose, duplicate and reorder nothing, and repeat no callback', () =>
     simulate(
       (map) => {
         for (const { events, received, text } of echoes(map)) {
@@ -116,18 +116,18 @@ describe('faults', () => {
 
   const each = Object.keys(harmlessFaults).filter((name) => name !== 'resets');
 
-  test.each(each)('%s, always, keeps no echo from coming', (name) => {
+  test.each(each)('%s at every call does not prevent an echo', (name) => {
     const map = new SimSocketMap({ seed: SEED, faults: { [name]: 1 } });
     for (const { received, text } of echoes(map)) expect(received).toBe(text);
     map.close();
   });
 
-  test.each(each)('%s happens', (name) => {
+  test.each(each)('%s occurs', (name) => {
     const calm = traceOf({ seed: SEED });
     expect(traceOf({ seed: SEED, faults: { [name]: 0.5 } })).not.toEqual(calm);
   });
 
-  test('a reset is told once, to both ends, and what came before it was read', () =>
+  test('a reset is delivered once to both ends, after the bytes before it', () =>
     simulate(
       (map) => {
         const clients = echoes(map, 5000);
@@ -143,7 +143,7 @@ describe('faults', () => {
       { seed: SEED, runs: 50, faults: { ...harmlessFaults, resets: 0.05 } },
     ));
 
-  test('out of descriptors, a listener is told, rests, and serves in the end', () => {
+  test('out of descriptors, a listener gets handleAcceptError, backs off, and accepts later', () => {
     const told: string[] = [];
     const map = new SimSocketMap({ seed: SEED, faults: { outOfDescriptors: 1 } });
     class Told extends Server {
@@ -172,7 +172,7 @@ describe('time', () => {
   });
   afterEach(() => map.close());
 
-  test('a day passes at once, in poll, runSync and run()', async () => {
+  test('a simulated day takes no time, in poll, runSync and run()', async () => {
     const at: number[] = [];
     map.callIn(86_400, () => at.push(map.now));
     map.poll();
@@ -184,7 +184,7 @@ describe('time', () => {
     expect(map.now).toBeLessThan(3 * 86_400 + 1);
   });
 
-  test('a wait that can never end says so, and names the seed', () => {
+  test('a wait that cannot end throws an error that names the seed', () => {
     const [ours] = map.socketpair();
     new IOHandler(map, ours).setReadable(true);
     const idle = /the simulation stands still: .*\(seed 20\)/;
@@ -194,13 +194,13 @@ describe('time', () => {
     expect(map.now).toBeGreaterThanOrEqual(5);
   });
 
-  test('runUntilIdle says where a scenario never comes to an end', () => {
+  test('runUntilIdle throws when a scenario does not end', () => {
     const again = (): void => void map.callIn(1, again);
     again();
     expect(() => map.runUntilIdle()).toThrow(/not idle after 100000 turns \(seed 20\)/);
   });
 
-  test('what a callback throws comes out of runUntilIdle', () => {
+  test('runUntilIdle throws what a callback throws', () => {
     map.callIn(1, () => {
       throw new Error('from a timer');
     });
@@ -217,7 +217,7 @@ describe('time', () => {
     await running;
   });
 
-  test('a connection to a full backlog is tried again, and times out after two minutes', () => {
+  test('a connection to a full backlog is retried, and times out after two minutes', () => {
     const listener = map.createSocket();
     listener.bind(['127.0.0.1', 80]);
     listener.listen(0);
@@ -238,7 +238,7 @@ describe('the simulated kernel', () => {
   });
   afterEach(() => map.close());
 
-  test('sockets of another kernel are refused, both ways', () => {
+  test('sockets of another kernel throw, in both directions', () => {
     const os = new EpollSocketMap();
     const [real, peer] = socketpair();
     const message = /sock must be of the same kernel/;
@@ -247,7 +247,7 @@ describe('the simulated kernel', () => {
     for (const socket of [real, peer, os]) socket.close();
   });
 
-  test('numbers are given out anew, the lowest first', () => {
+  test('descriptor numbers are reused, the lowest first', () => {
     const [a, b, c] = [0, 1, 2].map(() => map.createSocket()) as [Socket, Socket, Socket];
     expect([a, b, c].map((socket) => socket.fileno())).toEqual([3, 4, 5]);
     b.close();
@@ -255,7 +255,7 @@ describe('the simulated kernel', () => {
     expect([map.createSocket().fileno(), map.createSocket().fileno()]).toEqual([3, 4]);
   });
 
-  test('an address is one socket’s, unless all share it', () => {
+  test('an address belongs to one socket, unless all set SO_REUSEPORT', () => {
     const [a, b, c] = [0, 1, 2].map(() => map.createSocket()) as [Socket, Socket, Socket];
     a.bind(['127.0.0.1', 80]);
     expect(() => b.bind(['127.0.0.1', 80])).toThrow(/EADDRINUSE/);
@@ -267,7 +267,7 @@ describe('the simulated kernel', () => {
     }
   });
 
-  test('errors are the kernel’s own', () => {
+  test('errors are those of the kernel', () => {
     const fresh = map.createSocket();
     expect(() => fresh.recvInto(Buffer.alloc(1))).toThrow(/ENOTCONN/);
     expect(() => fresh.send(Buffer.alloc(1))).toThrow(/EPIPE/);
@@ -289,7 +289,7 @@ describe('the simulated kernel', () => {
 });
 
 describe('options', () => {
-  test('are checked by name', () => {
+  test('are checked, and errors name them', () => {
     const wrong = [...NO_COUNT.filter((value) => value !== 2 ** 31), 2 ** 32];
     expectRefused(misuse('seed', 'seed', wrong, (seed) => new SimSocketMap({ seed })));
     expectRefused(
@@ -318,7 +318,7 @@ describe('simulate', () => {
     expect(maps.every(({ closed }) => closed)).toBe(true);
   });
 
-  test('names the seed also where closing the map throws, and what the scenario threw', async () => {
+  test('names the seed and the scenario’s error, even if closing the map throws', async () => {
     class Unclean extends Handler {
       override handleCleanup(): void {
         throw new Error('unclean');
@@ -336,7 +336,7 @@ describe('simulate', () => {
     await expect(simulate(fail, { seed: 3 })).rejects.toThrow(/^seed 3 .*: odd/);
   });
 
-  test('names the seed that failed, which ASYNCHIA_SEED repeats alone', async () => {
+  test('names the seed that failed; ASYNCHIA_SEED repeats it alone', async () => {
     const ran: number[] = [];
     const cause = new Error('odd');
     const scenario = async (map: SimSocketMap): Promise<void> => {
