@@ -6,11 +6,16 @@ import type { Callbacks } from './transport/callbacks';
 import { loopOf } from './transport/loop';
 
 /**
- * Calls a handler's `handle*` methods and takes care of what they throw. A subclass can stand
- * before every callback of a map: `new EpollSocketMap({ notifier })`. asynchia's `Notifier`.
+ * Calls a handler's `handle*` callbacks, and passes what they throw to `errorObj`. asynchia's
+ * `Notifier`. A subclass can stand before every callback of a map:
+ * `new EpollSocketMap({ notifier })`. An override that does not call `super` suppresses the
+ * callback; what it throws itself comes out of `poll` or `runSync`, or rejects `run()`.
  */
 export class Notifier implements Callbacks {
-  /** There is something to read, or to accept. */
+  /**
+   * Calls `handleRead`: there is something to read, or a connection to accept. asynchia's
+   * `read_obj`.
+   */
   readObj(handler: Handler): void {
     try {
       this.settle(handler, handler.handleRead());
@@ -19,7 +24,7 @@ export class Notifier implements Callbacks {
     }
   }
 
-  /** A write would not block. */
+  /** Calls `handleWrite`: a write would not block. asynchia's `write_obj`. */
   writeObj(handler: Handler): void {
     try {
       this.settle(handler, handler.handleWrite());
@@ -28,32 +33,44 @@ export class Notifier implements Callbacks {
     }
   }
 
-  /** Urgent data, or an error that left the connection standing. */
+  /**
+   * Calls `handleExcept`. asynchia's `except_obj`.
+   *
+   * @param error - An error that left the connection standing; undefined for urgent data.
+   */
   exceptObj(handler: Handler, error?: SystemError): void {
     this.#call(handler, () => handler.handleExcept(error));
   }
 
-  /** A connection stands. */
+  /** Calls `handleConnect`: the connection stands. asynchia's `connect_obj`. */
   connectObj(handler: Handler): void {
     this.#call(handler, () => handler.handleConnect());
   }
 
-  /** A connection attempt failed. */
+  /**
+   * Calls `handleConnectFailed`. asynchia's `connect_failed_obj`.
+   *
+   * @param error - Why the connection attempt failed.
+   */
   connectFailedObj(handler: Handler, error: SystemError): void {
     this.#call(handler, () => handler.handleConnectFailed(error));
   }
 
-  /** The peer has ended its side, and the handler keeps its own. */
+  /** Calls `handleEnd`: the peer has ended its side, and the handler has `allowHalfOpen`. */
   endObj(handler: Handler): void {
     this.#call(handler, () => handler.handleEnd());
   }
 
-  /** The remote end has closed. */
+  /**
+   * Calls `handleClose`. asynchia's `close_obj`.
+   *
+   * @param error - What broke the connection; undefined for an orderly end.
+   */
   closeObj(handler: Handler, error?: SystemError): void {
     this.#call(handler, () => handler.handleClose(error));
   }
 
-  /** The handler has been idle for too long. */
+  /** Calls `handleTimeout`: no byte has moved for the handler's idle time. */
   timeoutObj(handler: Handler): void {
     this.#call(handler, () => handler.handleTimeout());
   }
@@ -63,12 +80,18 @@ export class Notifier implements Callbacks {
     this.#call(handler, () => handler.handleDrain());
   }
 
-  /** The handler is over. */
+  /** Calls `handleCleanup`: the handler is closed. asynchia's `cleanup_obj`. */
   cleanupObj(handler: Handler): void {
     this.#call(handler, () => handler.handleCleanup());
   }
 
-  /** A callback threw. What `handleError` throws itself comes out of the loop. */
+  /**
+   * Calls `handleError`. What `handleError` throws, or its promise rejects with, comes out of
+   * `poll` or `runSync`, or rejects `run()`.
+   *
+   * @param error - What a callback has thrown.
+   * @throws `TypeError` if `handler` is no `Handler`.
+   */
   errorObj(handler: Handler, error: unknown): void {
     checkHandler(handler);
     const raise = (unhandled: unknown): void => {
@@ -82,7 +105,12 @@ export class Notifier implements Callbacks {
     }
   }
 
-  /** Handles what a callback has returned: where that is a promise, and it rejects, `errorObj` is called. */
+  /**
+   * Attaches to the promise that a callback has returned: if it rejects, `errorObj` is called with
+   * the reason.
+   *
+   * @param result - What the callback has returned; anything but a promise is ignored.
+   */
   settle(handler: Handler, result: unknown): void {
     if (result === undefined || !isThenable(result)) return;
     result.then(undefined, (error: unknown) => {

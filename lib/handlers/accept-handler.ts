@@ -14,16 +14,21 @@ export class AcceptHandler extends Handler {
   /** @internal */
   declare readonly [transportOf]: ListeningTransport;
   /**
-   * Most connections at once; without limit, `Infinity`, unless it is set: in a subclass or at any
-   * time. At the limit the listener rests: connections wait in the backlog, and accepting goes on as
-   * soon as one has ended. What counts is every socket that was accepted while there was a limit,
-   * whatever handler has it, until its descriptor is closed or detached.
+   * The most connections at a time: an integer, 1 or more, or `Infinity`, the default. Set it in a
+   * subclass or at any time. At the limit the listener pauses: connections wait in the backlog, and
+   * accepting resumes as soon as one has ended. Each socket that was accepted under a limit counts,
+   * whoever holds it, until its descriptor is closed or detached.
    *
-   * A class may declare it as a field. What is set on its instances later takes effect when the next
-   * connection comes or ends. A bad value throws: when it is set, or from `listen`.
+   * A class that declares it as a field hides the accessor: a later change on an instance takes
+   * effect when a connection arrives or ends.
+   *
+   * @throws `TypeError` or `RangeError` when an invalid value is set; for a field, `listen` throws.
    */
   declare maxConnections: number;
-  /** Most connections that are accepted in one turn. 64 unless it is set. Checked by `listen`. */
+  /**
+   * The most connections that one iteration accepts, so that many arriving connections do not delay
+   * the other handlers. An integer, 1 or more; 64 by default. `listen` checks it.
+   */
   declare acceptsPerTurn: number;
 
   static {
@@ -39,45 +44,76 @@ export class AcceptHandler extends Handler {
     });
   }
 
-  /** `SO_REUSEADDR`: binds to a port whose old connections still linger. */
+  /**
+   * Sets `SO_REUSEADDR` (socket(7)): `bind` takes a port although old connections on it are in
+   * TIME_WAIT. Before `bind` it is kept and applied then. asynchia's `reuse_addr`.
+   *
+   * @throws `Error` with the code `ERR_CLOSED`; `SystemError` if the kernel refuses it.
+   */
   reuseAddr(): void {
     this[transportOf].setOption(constants.SO_REUSEADDR);
   }
 
-  /** `SO_REUSEPORT`: several listeners, of several processes too, share a port. */
+  /**
+   * Sets `SO_REUSEPORT` (socket(7)): several listeners, also of other processes, share a port.
+   * Before `bind` it is kept and applied then.
+   *
+   * @throws `Error` with the code `ERR_CLOSED`; `SystemError` if the kernel refuses it.
+   */
   reusePort(): void {
     this[transportOf].setOption(constants.SO_REUSEPORT);
   }
 
   /**
-   * Binds. A host name is resolved at once, blocking: it is for a server's set-up. Throws a
-   * `SystemError` (`EADDRINUSE` …) where the kernel refuses.
+   * Binds the listener to an address, and makes its socket if it has none. bind(2). A host name is
+   * resolved at once and blocks the thread: use it while a server is set up. After a failure,
+   * `bind` may be called again.
+   *
+   * @param address - Port 0 has the kernel choose one: `this.socket.getsockname()` tells which.
+   * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EADDRINUSE`, `EACCES`,
+   * `EADDRNOTAVAIL`, `EINVAL` if it is bound already, `ENOTFOUND` for an unknown name; `Error` with
+   * the code `ERR_CLOSED`.
    */
   bind(address: Address): void {
     this[transportOf].bind(address);
   }
 
   /**
-   * Listens, and accepts from now on. `backlog` is how many connections may wait to be accepted;
-   * the kernel caps it at net.core.somaxconn, and lets one more wait than it says.
+   * Starts listening and accepting. listen(2)
+   *
+   * @param backlog - How many connections may wait to be accepted, an integer from 0. The kernel
+   * limits it to net.core.somaxconn, and lets one more wait.
+   * @throws `TypeError` or `RangeError` for `backlog`, `maxConnections` or `acceptsPerTurn`;
+   * `Error` with the code `ERR_NO_SOCKET` before `bind`, `ERR_CLOSED` when closed; `SystemError` if
+   * the kernel refuses it.
    */
   listen(backlog: number): void {
     this[transportOf].listen(backlog);
   }
 
-  /** A connection was accepted. The socket is the handler's; one that it does not keep, it closes. */
+  /**
+   * Called for each accepted connection; closes it unless overridden. An override owns the socket:
+   * it gives it to a handler, or closes it. If it throws or its promise rejects, `handleError` is
+   * called, and the socket is closed unless a handler has it.
+   *
+   * @param socket - The connection.
+   * @param _address - The address of its peer.
+   */
   handleAccept(socket: Socket, _address: SocketAddress): Handled {
     socket.close();
   }
 
   /**
-   * Accepting failed, or watching for connections. Out of descriptors or memory (`EMFILE`,
-   * `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`) the connections wait in the backlog, and it is tried
-   * again by itself.
+   * Called when accepting has failed, or the listener cannot be watched: out of descriptors or
+   * memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`). The connections stay in the
+   * backlog, and accepting is tried again by itself: after 0.05 s at first, then after twice as
+   * long each time, up to 1 s.
+   *
+   * @param _error - The failure. accept(2), epoll_ctl(2)
    */
   handleAcceptError(_error: SystemError): Handled {}
 
-  /** Accepts what waits. Not to be overridden; `handleAccept` is. */
+  /** Accepts the connections that wait. Override `handleAccept`, not this. */
   override handleRead(): Handled {
     this[transportOf].acceptWaiting();
   }

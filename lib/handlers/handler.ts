@@ -25,27 +25,33 @@ export const transportOf: unique symbol = Symbol('transport');
 export const makeTransport: unique symbol = Symbol('makeTransport');
 
 /**
- * A socket map, as its handlers and its users know it: decides which handler has pending I/O, and
- * provides the main loop. Made as `SelectSocketMap`, `PollSocketMap`, `EpollSocketMap`, or the best
- * of them, `DefaultSocketMap`. asynchia's `SocketMap`.
+ * Decides which handlers have pending I/O, and provides the main loop. asynchia's `SocketMap`. Made
+ * as `EpollSocketMap`, `PollSocketMap` or `SelectSocketMap`; `DefaultSocketMap` is the best of them
+ * that the kernel offers. All times are in seconds.
  */
 export interface SocketMap {
   /** @internal */
   readonly [loopOf]: Loop<Transport>;
 
-  /** Which mechanism tells readiness: `'select'`, `'poll'`, `'epoll'`. */
+  /** The mechanism: `'select'`, `'poll'` or `'epoll'`; `'sim'` for a simulated map. */
   readonly backend: string;
-  /** Whether the map is closed. */
+  /** Whether `close` was called. */
   readonly closed: boolean;
 
   /**
-   * Takes a handler in. Handlers do this themselves as soon as they have a socket; it is for one
-   * that was taken out. Throws where the handler is in already, or closed, or another map's.
+   * Registers a handler again after `delHandler`. A new handler registers itself. What happened in
+   * the meantime (an end, a failed connection, buffered output that was sent) is reported in the
+   * next iteration.
+   *
+   * @throws `TypeError` if it was made for another map; `Error` if it is registered already, is
+   * closed, or its descriptor is registered with another handler; `SocketMapClosedError`.
    */
   addHandler(handler: Handler): void;
   /**
-   * Takes a handler out without closing it: it gets no callbacks until it is added again. Whoever
-   * takes it out closes it; the map's `close` no longer does.
+   * Deregisters a handler without closing it: it gets no callbacks until `addHandler`, and the
+   * map's `close` does not close it. Does nothing if the handler is not registered.
+   *
+   * @throws `TypeError` if it was made for another map.
    */
   delHandler(handler: Handler): void;
   /** The same as `handler.setReadable(true)`. */
@@ -58,49 +64,125 @@ export interface SocketMap {
   delWriter(handler: Handler): void;
 
   /**
-   * One turn: waits until something is ready, dispatches it, runs what is due. Waits at most
-   * `seconds` (omitted: without end). Returns how many descriptors' events it dispatched.
+   * Makes one iteration of the loop: waits until a descriptor is ready, calls the handlers, then
+   * the timers and synchronized calls that are due. It blocks the thread while it waits.
+   *
+   * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait. A
+   * timer or a call that is due ends the wait earlier.
+   * @returns How many ready descriptors were dispatched; 0 if the time passed.
+   * @throws `SocketMapClosedError`; `Error` inside a callback of the same map, or while `run()` is
+   * under way; `TypeError` or `RangeError` for `seconds`. Then what a `handleError`, a timer or a
+   * synchronized call has thrown: several errors as an `AggregateError`.
    */
   poll(seconds?: number): number;
-  /** The main loop inside Node's own. Settles when the map is closed. */
+  /**
+   * Runs the main loop inside Node's own loop, until the map is closed. Promises, streams, timers
+   * and signals of Node work meanwhile. A running map keeps the process alive.
+   *
+   * @returns A promise that is fulfilled when the map is closed. It rejects with what a
+   * `handleError`, a timer or a synchronized call has thrown, and with what `poll` throws for a
+   * call at the wrong time.
+   */
   run(): Promise<void>;
-  /** The main loop as asynchia has it: owns the thread until the map is closed. */
+  /**
+   * Runs the main loop and blocks the thread until the map is closed, as asynchia's `run` does. No
+   * promise, stream, timer or signal of Node is served meanwhile.
+   *
+   * @throws The same as `poll`.
+   */
   runSync(): void;
 
-  /** Calls `fn` once, `seconds` from now (0: in the next turn). */
+  /**
+   * Calls a function once after a delay, never early. Equal deadlines are called in the order of
+   * creation. asynchia's `call_in`.
+   *
+   * @param seconds - The delay, finite, 0 or more. 0: in the next iteration.
+   * @param fn - What it throws comes out of `poll` or `runSync`, or rejects `run()`.
+   * @returns A timer that can be cancelled. The map's `close` cancels it.
+   * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`.
+   */
   callIn(seconds: number, fn: () => void): Timer;
-  /** Calls `fn` once at a time of the wall clock as it stands now, in seconds since 1970. */
+  /**
+   * Calls a function once at a time of day. The delay is computed now: a later change of the wall
+   * clock has no effect.
+   *
+   * @param epochSeconds - Seconds since 1970 (`Date.now() / 1000`), finite, 0 or more. A time in
+   * the past: in the next iteration.
+   * @param fn - As for `callIn`.
+   * @returns A timer that can be cancelled.
+   * @throws The same as `callIn`.
+   */
   callAt(epochSeconds: number, fn: () => void): Timer;
-  /** Calls `fn` in the next turn, and wakes the loop for it. */
+  /**
+   * Calls a function in the next iteration, and wakes the loop for it. asynchia's
+   * `call_synchronized`. Calls are made in order; those still waiting when the map is closed are
+   * dropped.
+   *
+   * @param fn - As for `callIn`.
+   * @throws `TypeError` if it is no function; `SocketMapClosedError`.
+   */
   callSynchronized(fn: () => void): void;
-  /** Makes the current or the next wait return at once. */
+  /**
+   * Makes the current or the next wait return at once. For another thread, see `createWaker`.
+   *
+   * @throws `SocketMapClosedError`.
+   */
   wakeup(): void;
   /**
-   * Makes what another thread can wake this map with. `fn` is called in the turn that a wake-up
-   * brings (any waker's: look at what you share), until the waker that this returns is closed.
+   * Makes a `Waker`, with which another thread wakes this map: post it with `postMessage`.
+   *
+   * @param fn - Called in the iteration that a wake-up causes, until the returned waker is closed.
+   * All wakers of a map share one signal: the functions of all of them are called, so check the
+   * shared data.
+   * @returns The waker, for `postMessage`.
+   * @throws `TypeError` if `fn` is no function; `SocketMapClosedError`; `SystemError`: `EMFILE` if
+   * there is no free descriptor, `ENOSYS` on a simulated map.
    */
   createWaker(fn?: () => void): Waker;
 
-  /** Whether no handler is left. */
+  /**
+   * Whether no handler is registered.
+   *
+   * @returns true also after `close`; timers and calls do not count.
+   */
   isEmpty(): boolean;
-  /** The map and each of its handlers, as they are now: at any time, from callbacks, and closed. */
+  /**
+   * Describes the map and each of its handlers as plain data. Allowed at any time: inside
+   * callbacks, and on a closed map. Counts and times are there only if the map is observed (see
+   * `MapInspection`).
+   *
+   * @returns A snapshot that keeps nothing alive.
+   */
   inspect(): MapInspection;
-  /** Closes every handler, and the map. A second call does nothing. */
+  /**
+   * Closes every registered handler, each with its `handleCleanup`, then the map. Timers,
+   * synchronized calls and name look-ups are dropped; `run` and `runSync` end. Allowed inside
+   * callbacks. A second call does nothing.
+   *
+   * @throws What a `handleError` has thrown meanwhile. Inside a callback it comes out of `poll` or
+   * `runSync`, or rejects `run()` instead.
+   */
   close(): void;
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void;
 }
 
 /**
- * Manages the I/O of one socket. Subclasses override the `handle*` methods they care about; what
- * one throws, or its promise rejects with, goes to `handleError`. asynchia's `Handler`.
+ * Manages the I/O of one socket or other descriptor. asynchia's `Handler`.
+ *
+ * Subclasses override the `handle*` callbacks that they need. What a callback throws, or its
+ * promise rejects with, goes to `handleError`. The order of the callbacks is: `handleConnect` (or
+ * `handleConnectFailed`), then `handleExcept`, `handleRead` and `handleWrite` any number of times,
+ * then `handleClose` if the remote end closed, then `handleCleanup` in every case.
  */
 export class Handler {
   /** @internal */
   readonly [transportOf]: Transport;
   readonly #socketMap: SocketMap;
   /**
-   * Keeps the handler's own side open when the peer ends: `handleEnd` is called, and `end` or `close`
-   * is up to the handler. False unless a subclass sets it.
+   * Whether the write side stays open when the peer ends its own. If true, `handleEnd` is called
+   * then, and the handler has to call `end`, `shutdown(SHUT_WR)` or `close`. If false, the default,
+   * the handler sends what is buffered, then `handleClose` and `handleCleanup` follow.
    */
   declare allowHalfOpen: boolean;
 
@@ -110,11 +192,15 @@ export class Handler {
   }
 
   /**
-   * With `sock`, the handler is registered at once. Without, it gets its socket when `bind` or
-   * `connect` is called with an address, whose family decides.
+   * Makes a handler of a map.
    *
-   * @throws TypeError where `socketMap` is no map or `sock` no socket.
-   * @throws SocketMapClosedError where the map is closed.
+   * @param socketMap - The map that calls the handler.
+   * @param sock - The socket, which the handler owns from now on: it is added to the map at once.
+   * If omitted, `bind` or `connect` makes the socket.
+   * @throws `TypeError` if an argument is no map or no socket, or the socket belongs to a simulated
+   * map and the map does not, or the reverse; `SocketMapClosedError` if the map is closed;
+   * `SystemError` (`EBADF`) if the socket is closed; `Error` if another handler of the map has the
+   * socket.
    */
   constructor(socketMap: SocketMap, sock?: SocketSurface) {
     const loop = (socketMap as SocketMap | undefined)?.[loopOf];
@@ -134,103 +220,164 @@ export class Handler {
     transport.attach(sock);
   }
 
-  /** The map that the handler belongs to. */
+  /** The map that the handler was made for. It stays the same after `delHandler` and `close`. */
   get socketMap(): SocketMap {
     return this.#socketMap;
   }
 
-  /** The socket. Throws where there is none yet, or no longer. */
+  /**
+   * The socket.
+   *
+   * @throws `Error` with the code `ERR_NO_SOCKET` before `bind` or `connect` has made it, and
+   * `ERR_CLOSED` after the handler was closed.
+   */
   get socket(): SocketSurface {
     return this[transportOf].openSocket('socket');
   }
 
-  /** Whether a connection stands. */
+  /**
+   * Whether the handler has a connection: false before `handleConnect`, for a listener, and when
+   * closed.
+   */
   get connected(): boolean {
     return this[transportOf].isConnected;
   }
 
-  /** Whether the handler is over: its descriptor is closed, and nothing will be called any more. */
+  /**
+   * Whether the handler is closed: its descriptor is closed, and no callback but `handleCleanup`
+   * comes.
+   */
   get closed(): boolean {
     return this[transportOf].isClosed;
   }
 
-  /** Whether `handleRead` is wanted. */
+  /**
+   * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first.
+   */
   get readable(): boolean {
     return (this[transportOf].flags & Flag.readable) !== 0;
   }
 
-  /** Whether `handleWrite` is wanted. */
+  /**
+   * Whether the handler wants `handleWrite`: the last value given to `setWritable`; false at first.
+   * A `BufferedWriteHandler` also sets it while output is buffered.
+   */
   get writable(): boolean {
     return (this[transportOf].flags & Flag.writable) !== 0;
   }
 
-  /** The descriptor's number; -1 where there is none yet, or no longer. */
+  /**
+   * The descriptor's number, as in Python.
+   *
+   * @returns The number; -1 if there is no socket yet, or the handler is closed.
+   */
   fileno(): number {
     return this[transportOf].socket?.fileno() ?? -1;
   }
 
-  /** Asks for `handleRead` when there is something to read, or no longer. */
+  /**
+   * Starts or pauses reading. While it is paused, `handleRead` is not called, and the end of the
+   * stream is not reported before the unread bytes are read. If nothing is unread, `handleClose`
+   * comes also while reading is paused.
+   *
+   * @param readable - true: call `handleRead` whenever there is something to read.
+   * @throws `TypeError` if it is no boolean; `Error` with the code `ERR_CLOSED` on a closed
+   * handler.
+   */
   setReadable(readable: boolean): void {
     this[transportOf].setReadable(readable);
   }
 
   /**
-   * Asks for `handleWrite` when a write would not block, or no longer. Where the connection breaks,
-   * `handleClose` comes instead, where reading has paused too: what lies unread can be read there.
+   * Starts or stops `handleWrite`. It is called in every iteration in which a write would not
+   * block, so stop it when there is nothing to write. If the connection breaks, `handleClose` comes
+   * instead, also while reading is paused: the unread bytes can be read there.
+   *
+   * @param writable - true: call `handleWrite` whenever a write would not block.
+   * @throws `TypeError` if it is no boolean; `Error` with the code `ERR_CLOSED` on a closed
+   * handler.
    */
   setWritable(writable: boolean): void {
     this[transportOf].setWritable(writable);
   }
 
   /**
-   * Closes the socket at once; what it does not take at once is dropped. `handleCleanup` is called
-   * before this returns, `handleClose` is not. Closing again does nothing.
+   * Closes the socket at once and removes the handler from the map. Buffered output is sent only as
+   * far as the socket takes it without waiting; `BufferedWriteHandler.end` sends all.
+   * `handleCleanup` is called before this returns; `handleClose` is not called. A second call does
+   * nothing.
    */
   close(): void {
     this[transportOf].close();
   }
 
-  /** There are bytes to read, or a connection to accept. */
+  /**
+   * Called when there are bytes to read (or, for a listener, a connection to accept) and the
+   * handler is readable; not for the bare end of the stream. It is called again in the next
+   * iteration while unread bytes remain.
+   */
   handleRead(): Handled {}
-  /** A write would not block. */
+  /** Called when a write would not block and the handler is writable. */
   handleWrite(): Handled {}
   /**
-   * Urgent data has come (`error` is undefined), or an error that left the connection standing.
-   * Urgent data is told once, and again only after something was read.
+   * Called when urgent data has arrived (tcp(7), MSG_OOB), or for an error that left the connection
+   * standing. Urgent data is watched for only if a subclass overrides this method; it is reported
+   * once, and again only after something was read.
+   *
+   * @param _error - The error; undefined for urgent data.
    */
   handleExcept(_error?: SystemError): Handled {}
-  /** `connect` has succeeded. */
+  /**
+   * Called once when `connect` has succeeded. Not called for a socket that was already connected.
+   */
   handleConnect(): Handled {}
-  /** `connect` has failed; `handleCleanup` follows. */
+  /**
+   * Called once when `connect` has failed, after every address of a host name was tried.
+   * `handleCleanup` follows.
+   *
+   * @param _error - The failure of the last address: `ECONNREFUSED`, `ENETUNREACH`, `ETIMEDOUT`; or
+   * of the name look-up: `ENOTFOUND`, `EAI_AGAIN`.
+   */
   handleConnectFailed(_error: SystemError): Handled {}
   /**
-   * With `allowHalfOpen`: the peer has ended its side, and all it sent was read. Called once; the
-   * write side is the handler's to end.
+   * Called once, and only with `allowHalfOpen`, when the peer has ended its side and all that it
+   * sent was read. The write side stays open until the handler calls `end`, `shutdown(SHUT_WR)` or
+   * `close`.
    */
   handleEnd(): Handled {}
   /**
-   * The remote end has closed, after all that it sent was read and all that was accepted for it was
-   * sent; or the connection broke, with `error`. Once; the cleanup waits for what this has sent.
+   * Called at most once: when the remote end has closed, all that it sent was read and all buffered
+   * output was sent; or when the connection broke. `close()` of our own does not lead here. Bytes
+   * that lie unread after an error can be read here. `handleCleanup` follows, after what this
+   * method has sent.
+   *
+   * @param _error - What broke the connection: `ECONNRESET`, `EPIPE`; undefined for an orderly end.
    */
   handleClose(_error?: SystemError): Handled {}
-  /** No byte has moved for as long as an `IOHandler`'s `idleTimeout` says. */
+  /** Called when no byte has moved for `idleTimeoutSeconds`. See `IOHandler.idleTimeoutSeconds`. */
   handleTimeout(): Handled {}
-  /** The handler is over, whatever ended it. Called exactly once, and last. */
+  /**
+   * Called exactly once, and last, whatever ended the handler: the remote end, `close()` or the
+   * map's `close()`. The descriptor is closed and out of the map by then.
+   */
   handleCleanup(): Handled {}
 
   /** All that `sendAll` had to buffer is sent. Called after `sendAll` has returned false. */
   handleDrain(): Handled {}
 
   /**
-   * A callback threw, or its promise rejected. Prints the stack and goes on. What this throws comes
-   * out of `poll` and `runSync`, or rejects `run()`.
+   * Called with what a callback has thrown, or its promise has rejected with. Prints the stack to
+   * stderr; the handler stays open. What an override throws comes out of `poll` and `runSync`, or
+   * rejects `run()`.
+   *
+   * @param error - What was thrown.
    */
   handleError(error: unknown): Handled {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
   }
 
-  /** Prints its class, its descriptor, its phase, its address, and its own fields. */
+  /** For `util.inspect`: class, descriptor, state and peer, then the handler's own fields. */
   [util.inspect.custom](depth: number, options: util.InspectOptions): string {
     return describe(this, this[transportOf], depth, options);
   }
@@ -239,4 +386,10 @@ export class Handler {
   [makeTransport](loop: Loop<Transport>): Transport {
     return new StreamTransport(loop, this);
   }
+}
+
+/** The handler of a map's transport. */
+export function handlerOf({ owner }: Transport): Handler {
+  if (owner instanceof Handler) return owner;
+  throw new Error('this transport has no handler');
 }

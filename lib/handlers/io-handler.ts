@@ -6,24 +6,27 @@ import type { StreamTransport } from '../transport/stream';
 
 import { type Handled, Handler, transportOf } from './handler';
 
-/** Manages the I/O of one connection. asynchia's `IOHandler`. */
+/** Manages the I/O of one connection: connects, receives and sends. asynchia's `IOHandler`. */
 export class IOHandler extends Handler {
   /** @internal */
   declare readonly [transportOf]: StreamTransport;
   /**
-   * After so many seconds in which no byte was received or sent through the handler, `handleTimeout`
-   * is called. 0, and so never, unless it is set: in a subclass or at any time, and counted anew
-   * from then. A connection attempt counts as idle, and so does a handler that is paused or whose
-   * peer does not read. Never early: the clock is monotonic, and the time is rounded up.
+   * After so many seconds without a byte received or sent through this handler, `handleTimeout` is
+   * called. Finite, 0 or more; 0, the default, is no limit. Set it in a subclass or at any time:
+   * the time counts from then. A connection attempt counts as idle from `connect` on; so does a
+   * handler that is paused, or whose peer does not read. Never early.
    *
-   * A class may declare it as a field (`idleTimeoutSeconds = 30`). What is set on its instances
-   * later takes effect when bytes move next, or when the time that was set before has passed.
+   * A class that declares it as a field (`idleTimeoutSeconds = 30`) hides the accessor: a later
+   * change on an instance takes effect when bytes move next, or when the previous time has passed.
+   *
+   * @throws `TypeError` or `RangeError` when an invalid value is set; for a field it goes to
+   * `handleError`.
    */
   declare idleTimeoutSeconds: number;
   /**
-   * The same as `idleTimeoutSeconds`.
+   * The old name of `idleTimeoutSeconds`.
    *
-   * @deprecated It does not name its unit. Use `idleTimeoutSeconds`.
+   * @deprecated Use `idleTimeoutSeconds`, which names its unit.
    */
   declare idleTimeout: number;
 
@@ -50,58 +53,108 @@ export class IOHandler extends Handler {
   }
 
   /**
-   * Connects. A host name is resolved without blocking the loop, and each of its addresses is tried
-   * in turn. Success arrives at `handleConnect`; every failure of the network or of the look-up at
-   * `handleConnectFailed`, never before this has returned. A malformed address throws.
+   * Connects. A host name is resolved without blocking the loop, and its addresses are tried in
+   * turn. Leads to `handleConnect`, or to `handleConnectFailed` for every failure of the network or
+   * the look-up; neither is called before this returns. connect(2)
+   *
+   * @param address - A malformed address throws at once.
+   * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EALREADY` while an attempt
+   * is under way, `EISCONN` if there is a connection; `Error` with the code `ERR_CLOSED` if the
+   * handler is closed or about to close; `SocketMapClosedError`.
    */
   connect(address: Address): void {
     this[transportOf].connect(address);
   }
 
   /**
-   * Receives at most `n` bytes. Returns what came, for the caller to keep; empty where nothing is
-   * there. That the stream has ended, or broken, is told by `handleClose`. As with Node's pooled
-   * buffers, the memory holds others' bytes too, and cannot be transferred to another thread.
+   * Receives. recv(2)
+   *
+   * @param n - The most bytes to receive, an integer from 0; one call returns at most 1 MiB.
+   * @param flags - `MSG_*` of `constants`.
+   * @returns The bytes, which are never overwritten later. Empty if nothing has arrived, the stream
+   * has ended or the connection has failed; `handleClose` reports the last two. The memory is
+   * shared with other reads, as in Node's pooled buffers: it cannot be transferred to another
+   * thread.
+   * @throws `TypeError` or `RangeError` for an argument; `Error` with the code `ERR_CLOSED` or
+   * `ERR_NO_SOCKET`; `SystemError` (`ENOTCONN`) if it was never connected.
    */
   recv(n: number, flags = 0): Buffer {
     return this[transportOf].read('recv', n, flags);
   }
 
-  /** `recv` without flags. */
+  /**
+   * Receives without flags: the same as `recv(n)`. asynchia's `read`.
+   *
+   * @param n - The most bytes to receive, an integer from 0; one call returns at most 1 MiB.
+   * @returns The bytes; empty if there are none. See `recv`.
+   * @throws The same as `recv`.
+   */
   read(n: number): Buffer {
     return this[transportOf].read('read', n, 0);
   }
 
-  /** `recv` that leaves the bytes where they are, to be received again (`MSG_PEEK`). */
+  /**
+   * Receives and leaves the bytes unread: the next read returns them again (MSG_PEEK, recv(2)).
+   *
+   * @param n - The most bytes to return, an integer from 0; one call returns at most 1 MiB.
+   * @returns The bytes; empty if there are none. See `recv`.
+   * @throws The same as `recv`.
+   */
   peek(n: number): Buffer {
     return this[transportOf].read('peek', n, constants.MSG_PEEK);
   }
 
-  /** Receives into `buffer`, without allocating. Returns how many bytes came, 0 for none. */
+  /**
+   * Receives into memory of the caller, without an allocation. Python's `recv_into`.
+   *
+   * @param buffer - Where the bytes go.
+   * @param offset - The first byte to write, from 0 to the buffer's length; 0 if omitted.
+   * @param length - The most bytes to receive; the rest of the buffer if omitted.
+   * @param flags - `MSG_*` of `constants`.
+   * @returns How many bytes were received. 0 if nothing has arrived, the stream has ended or the
+   * connection has failed (`handleClose` reports the last two), or if `length` is 0.
+   * @throws The same as `recv`.
+   */
   recvInto(buffer: Uint8Array, offset?: number, length?: number, flags = 0): number {
     return this[transportOf].readInto(buffer, offset, length, flags);
   }
 
   /**
-   * Sends. Returns how many bytes the kernel took: fewer than given, or 0, where it would block.
-   * To a peer that is gone it returns 0, and `handleClose` is told the error.
+   * Sends at once, as much as the kernel takes, but never ahead of what `sendAll` of a
+   * `BufferedWriteHandler` has buffered. Never raises SIGPIPE. send(2)
+   *
+   * @param data - A string (sent as UTF-8) or bytes.
+   * @param flags - `MSG_*` of `constants`.
+   * @returns How many bytes the kernel took, which may be fewer than given. 0 in five cases: the
+   * call would block (wait for `handleWrite`, also while connecting); the peer is gone
+   * (`handleClose` follows with the error, once unread bytes are read); an earlier transfer has
+   * failed; `data` is empty; output that `sendAll` has buffered still waits.
+   * @throws `TypeError` for `data`; `Error` with the code `ERR_CLOSED` or `ERR_NO_SOCKET`;
+   * `SystemError`: `EPIPE` after `shutdown` of the writing side, `ENOTCONN` if it was never
+   * connected.
    */
   send(data: Data, flags = 0): number {
     return this[transportOf].send(data, flags);
   }
 
   /**
-   * shutdown(2): `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. Whoever shuts down reading is
-   * not told of the peer's end any more.
+   * Shuts down one side of the connection or both. shutdown(2). After `SHUT_WR` the peer sees the
+   * end of the stream, and `send` throws. After `SHUT_RD` the end of the peer's stream is not
+   * reported any more. If the connection broke in the meantime, nothing is thrown: `handleClose`
+   * follows.
+   *
+   * @param how - `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`.
+   * @throws `TypeError` or `RangeError` for `how`; `Error` with the code `ERR_CLOSED` or
+   * `ERR_NO_SOCKET`.
    */
   shutdown(how: number): void {
     this[transportOf].shutdown(how);
   }
 
   /**
-   * No byte has moved for `idleTimeoutSeconds`. Closes; a connection attempt fails with `ETIMEDOUT`.
-   * Buffered output is dropped. Where an override leaves the handler open, it is called again after
-   * as long again.
+   * Called when no byte has moved for `idleTimeoutSeconds`. Closes the handler, and drops its
+   * buffered output; a connection attempt leads to `handleConnectFailed` with `ETIMEDOUT`. If an
+   * override leaves the handler open, this is called again after the same time.
    */
   override handleTimeout(): Handled {
     this[transportOf].timeOut();

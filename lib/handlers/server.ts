@@ -8,17 +8,25 @@ import { loopOf } from '../transport/loop';
 import { AcceptHandler } from './accept-handler';
 import { type Handled, Handler, type SocketMap } from './handler';
 
-/** A class whose instances serve one connection each. */
+/** A class whose instances each serve one accepted connection. */
 export type HandlerClass<H extends Handler> = new (socketMap: SocketMap, socket: Socket) => H;
 
 function isHandlerClass(value: unknown): boolean {
   return typeof value === 'function' && value.prototype instanceof Handler;
 }
 
-/** Makes a handler per connection. asynchia's `Server`. */
+/** A listener that makes a handler of one class for each connection. asynchia's `Server`. */
 export class Server<H extends Handler = Handler> extends AcceptHandler {
   readonly #handlerClass: HandlerClass<H>;
 
+  /**
+   * Makes a server that does not listen yet: call `serveForever`, or `bind` and `listen`.
+   *
+   * @param socketMap - The map of the server and of its handlers.
+   * @param handlerClass - Called as `new handlerClass(socketMap, socket)` for each connection.
+   * @throws `TypeError` if an argument is no map, or no class that extends `Handler`;
+   * `SocketMapClosedError`.
+   */
   constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>) {
     // Checked here, not when the first connection comes.
     if (!isHandlerClass(handlerClass)) {
@@ -28,7 +36,11 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
     this.#handlerClass = handlerClass;
   }
 
-  /** Makes the handler. Not to be overridden; `newConnection` is. */
+  /**
+   * Makes the handler of a connection and calls `newConnection`. If its constructor throws,
+   * `handleError` of the server is called and the connection is closed. Override `newConnection`,
+   * not this.
+   */
   override handleAccept(socket: Socket, address: SocketAddress): Handled {
     return this.newConnection(this.#handlerFor(socket), address);
   }
@@ -44,10 +56,22 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
     }
   }
 
-  /** A connection has come, and has its handler. */
+  /**
+   * Called for each connection when its handler exists. asynchia's `new_connection`.
+   *
+   * @param _handler - The new handler.
+   * @param _address - The address of its peer.
+   */
   newConnection(_handler: H, _address: SocketAddress): Handled {}
 
-  /** Binds, with `reuseAddr`, listens, and runs the map. Settles when the map is closed. */
+  /**
+   * Sets `SO_REUSEADDR`, binds, listens and runs the map. asynchia's `serve_forever`.
+   *
+   * @param address - As for `bind`.
+   * @param backlog - As for `listen`.
+   * @returns A promise that is fulfilled when the map is closed. It rejects with what `bind`,
+   * `listen` or `run` throws.
+   */
   async serveForever(address: Address, backlog: number): Promise<void> {
     this.reuseAddr();
     this.bind(address);

@@ -18,15 +18,15 @@ export function countBytes(
   socket.recvInto = (...args) => {
     const count = recvInto(...args);
     const [, , , flags = 0] = args;
-    if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
+    if (count > 0 && !((flags ?? 0) & constants.MSG_PEEK)) received(count);
     return count;
   };
 
   const recv = socket.recv.bind(socket);
-  socket.recv = (n, flags = 0) => {
+  socket.recv = (n, flags) => {
     const bytes = recv(n, flags);
     const count = bytes?.length ?? 0;
-    if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
+    if (count > 0 && !((flags ?? 0) & constants.MSG_PEEK)) received(count);
     return bytes;
   };
 

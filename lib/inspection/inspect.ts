@@ -1,5 +1,5 @@
 /** Makes the data of `map.inspect()` from a map's loop and its handlers. */
-import type { Handler } from '../handlers/handler';
+import { handlerOf } from '../handlers/handler';
 import { localAddressOf, peerAddressOf, phaseText } from '../handlers/description';
 import type { HandlerInspection, MapInspection } from '../handlers/inspection';
 import type { MainLoop } from '../loop/main-loop';
@@ -17,6 +17,7 @@ const INTERESTS = [
 
 function inspectTransport(transport: Transport, observer: Observer | undefined): HandlerInspection {
   const interest = transport.interest();
+  const buffered = transport.bufferedBytes();
   return {
     className: transport.owner.constructor.name,
     descriptor: transport.fd,
@@ -24,9 +25,9 @@ function inspectTransport(transport: Transport, observer: Observer | undefined):
     localAddress: localAddressOf(transport),
     peerAddress: peerAddressOf(transport),
     interest: INTERESTS.filter(([, bit]) => interest & bit).map(([name]) => name),
-    bufferedBytesIn: transport.heldBytes,
-    bufferedBytesOut: transport.bufferedAmount,
-    ...(observer?.countsOf(transport.owner as Handler) ?? NOT_COUNTED),
+    bufferedBytesIn: buffered.in,
+    bufferedBytesOut: buffered.out,
+    ...(observer?.countsOf(handlerOf(transport)) ?? NOT_COUNTED),
   };
 }
 

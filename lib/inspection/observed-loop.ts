@@ -1,5 +1,5 @@
 /** A main loop that reports to an observer what it does. */
-import type { Handler } from '../handlers/handler';
+import { handlerOf } from '../handlers/handler';
 import { MainLoop } from '../loop/main-loop';
 import type { QueuedTimer } from '../loop/timers';
 import type { Notifier } from '../notifier';
@@ -22,12 +22,12 @@ export class ObservedLoop extends MainLoop {
 
   override register(transport: Transport): void {
     super.register(transport);
-    this.#observer.handlerAdded(transport.owner as Handler);
+    this.#observer.handlerAdded(handlerOf(transport));
   }
 
   override deregister(transport: Transport): void {
     super.deregister(transport);
-    this.#observer.handlerRemoved(transport.owner as Handler);
+    this.#observer.handlerRemoved(handlerOf(transport));
   }
 
   override callIn(seconds: number, fn: () => void): QueuedTimer {

@@ -17,30 +17,42 @@ abstract class SystemSocketMap extends BaseSocketMap {
     return result >= 0;
   }
 
+  /**
+   * Makes an open map without handlers.
+   *
+   * @throws `TypeError` or `RangeError` for an option; `SystemError` if the kernel does not offer
+   * the mechanism (see `available`), or has no free descriptor for it.
+   */
   constructor(options?: SocketMapOptions) {
     super(new.target.backend, options);
   }
 }
 
-/** A map over epoll(7), level-triggered. A turn costs time for the descriptors that are ready. */
+/** A map over epoll(7), level-triggered. An iteration costs time for the ready descriptors only. */
 export class EpollSocketMap extends SystemSocketMap {
+  /** The name of the mechanism. */
   static override readonly backend = 'epoll';
 }
 
-/** A map over poll(2). A turn costs time for every descriptor. */
+/** A map over poll(2). An iteration costs time for every registered descriptor. */
 export class PollSocketMap extends SystemSocketMap {
+  /** The name of the mechanism. */
   static override readonly backend = 'poll';
 }
 
-/** A map over select(2), for descriptors of any number. A turn costs time up to the highest one. */
+/**
+ * A map over select(2), also for descriptors above 1023. An iteration costs time up to the highest
+ * descriptor.
+ */
 export class SelectSocketMap extends SystemSocketMap {
+  /** The name of the mechanism. */
   static override readonly backend = 'select';
 }
 
-/** Every map class, the best first. A new backend joins by standing here. */
+/** All map classes, the best first. `DefaultSocketMap` is the first that is available. */
 export const candidates = [EpollSocketMap, PollSocketMap, SelectSocketMap] as const;
 
-/** A map class, as the list of candidates has it. */
+/** One of the map classes. */
 export type SocketMapClass = (typeof candidates)[number];
 
 function choose(wanted: string | undefined): SocketMapClass {
@@ -61,8 +73,9 @@ function choose(wanted: string | undefined): SocketMapClass {
 }
 
 /**
- * The best map that is available; the environment variable `ASYNCHIA_MAP` (`select`, `poll` or
- * `epoll`) chooses another.
+ * The best map class that the kernel offers: epoll, then poll, then select. The environment
+ * variable `ASYNCHIA_MAP` (`select`, `poll` or `epoll`) chooses another; an unknown or unavailable
+ * name throws when the package is loaded.
  */
 export const DefaultSocketMap = choose(process.env['ASYNCHIA_MAP']);
 export type DefaultSocketMap = InstanceType<SocketMapClass>;

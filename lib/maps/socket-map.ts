@@ -16,20 +16,20 @@ import { systemKernel } from '../system/system-kernel';
 import { loopOf, type Timer } from '../transport/loop';
 import type { Transport } from '../transport/transport';
 
-/** How a map is made. */
+/** The options of a map. An unknown option throws a `TypeError`. */
 export interface SocketMapOptions {
-  /** Stands between the map and its handlers, in place of a plain `Notifier`. */
+  /** Calls the handlers in place of a plain `Notifier`. */
   readonly notifier?: Notifier;
-  /** Counts and times what `inspect` tells of handlers and callbacks. False unless told otherwise. */
+  /** Whether the map counts and times its handlers for `inspect`. false if omitted. */
   readonly observed?: boolean;
   /**
-   * Above so many seconds in one callback, `process.emitWarning` is called with a
-   * `SlowHandlerWarning`, and the map is observed. No warnings unless told otherwise.
+   * A callback that runs longer than this emits a `SlowHandlerWarning` (`process.emitWarning`, code
+   * `ASYNCHIA_SLOW_HANDLER`). 0 or more, finite; no warnings if omitted. It makes the map observed.
    */
   readonly slowHandlerSeconds?: number;
 }
 
-/** What every map does, over the one loop. A map class only names its backend. */
+/** The methods of all maps, over the one main loop. A map class only names its backend. */
 export abstract class BaseSocketMap implements SocketMap {
   /** @internal */
   readonly [loopOf]: MainLoop;
@@ -157,6 +157,7 @@ export abstract class BaseSocketMap implements SocketMap {
     return `${this.constructor.name} (${facts.join(', ')})`;
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -4,14 +4,13 @@ import { type Handled, transportOf } from '../handlers/handler';
 import type { Data } from '../system/arguments';
 
 /**
- * Sends all that it is given, and buffers what the kernel does not take at once. asynchia's
+ * Sends everything it is given, and buffers what the kernel does not take at once. asynchia's
  * `BufferedWriteHandler`.
  */
 export class BufferedWriteHandler extends IOHandler {
   /**
-   * Above so many buffered bytes, `sendAll` returns false. 64 KiB unless it is set. Nothing is
-   * refused above it: the handler stops sending until `handleDrain`. `sendAll` throws where it is no
-   * number of bytes, 0 or more.
+   * How many bytes may be buffered before `sendAll` returns false: a number, 0 or more; 64 KiB by
+   * default. Nothing is refused above it. `sendAll` throws a `RangeError` if it is invalid.
    */
   declare highWaterMark: number;
 
@@ -19,37 +18,42 @@ export class BufferedWriteHandler extends IOHandler {
     this.prototype.highWaterMark = 64 * 1024;
   }
 
-  /** How many bytes wait to be sent. */
+  /** How many bytes are buffered and wait to be sent; 0 on a closed handler. */
   get bufferedAmount(): number {
     return this[transportOf].bufferedAmount;
   }
 
   /**
-   * Sends all of `data`, now or as the socket takes it; before `connect` has succeeded, as soon as
-   * it has. What has to wait is copied, so that the caller may use its memory again. Within a
-   * callback, small pieces leave together when the callback returns.
+   * Sends all of `data`: now, or as the socket takes it; before `handleConnect`, as soon as the
+   * connection stands. What has to wait is copied. Small pieces sent within a callback leave
+   * together when it returns. asynchia's `sendall`.
    *
-   * Returns false where more than `highWaterMark` bytes are buffered now: wait for `handleDrain`.
-   * Where the connection breaks, `handleClose` comes instead, to a paused handler too, and what lies
-   * unread can be read there.
-   * Throws on a closed handler, after `end`, and after `shutdown` of the writing side.
+   * @param data - A string (sent as UTF-8) or bytes.
+   * @returns true if at most `highWaterMark` bytes are buffered now. false: send no more until
+   * `handleDrain`; or a transfer has failed and `data` is dropped: `handleClose` follows instead,
+   * also while reading is paused.
+   * @throws `TypeError` for `data`; `RangeError` for `highWaterMark`; `Error` with the code
+   * `ERR_CLOSED`, or `ERR_WRITE_AFTER_END` after `end` or `shutdown` of the writing side.
    */
   sendAll(data: Data): boolean {
     return this[transportOf].sendAll(data, undefined, this.highWaterMark);
   }
 
   /**
-   * Sends all, then closes: the peer gets everything, `handleCleanup` is called, and what the peer
-   * still sends is discarded. The peer has five seconds to end its own side, and as long again
-   * whenever it has taken more of what was sent. Ending again does nothing; `data` that can no
-   * longer be sent throws.
+   * Sends everything, then closes: shuts down the writing side, waits for the peer to end its own,
+   * and calls `handleCleanup`. What the peer sends meanwhile is discarded. It has 5 seconds to end,
+   * and 5 more whenever it has taken more of the output. `handleClose` is called only if the
+   * connection breaks before everything is sent. A second call does nothing.
+   *
+   * @param data - Sent before the end, as by `sendAll`.
+   * @throws The same as `sendAll`, only if `data` is given.
    */
   end(data?: Data): void {
     if (data !== undefined) this.sendAll(data);
     this[transportOf].end();
   }
 
-  /** Sends what is buffered. Not to be overridden; `handleDrain` is. */
+  /** Sends buffered output. Override `handleDrain`, not this. */
   override handleWrite(): Handled {
     this[transportOf].sendBuffered();
   }

@@ -7,17 +7,20 @@ import { LineReader } from './line-reader';
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** Cuts what it receives into lines. asynchia's `LineHandler`. */
+/**
+ * Splits received bytes into lines and calls `lineReceived` for each. asynchia's `LineHandler`.
+ * Lines wait while the handler is not readable.
+ */
 export class LineHandler extends BufferedWriteHandler {
   /**
-   * What ends a line: `'\n'` unless it is set. A value that is empty, or no text and no bytes, goes
-   * to `handleError` when a line is looked for, and the handler is closed.
+   * What ends a line: a string or bytes, not empty; `'\n'` by default. An invalid value goes to
+   * `handleError` when the next line is looked for, and the handler is closed; `sendLine` throws.
    */
   declare delimiter: string | Uint8Array;
   /**
-   * How many bytes a line may have, without its delimiter: 64 KiB unless it is set. A longer one goes
-   * to `handleError` as a `RangeError`, and the handler is closed; so does a value that is no number
-   * of bytes. `Infinity` is no limit.
+   * The most bytes of a line, without its delimiter: a number, 0 or more; 64 KiB by default;
+   * `Infinity` is no limit. A longer line, or an invalid value, goes to `handleError` as a
+   * `RangeError` (`ERR_LINE_TOO_LONG` for a line), and the handler is closed.
    */
   declare maxLineLength: number;
 
@@ -29,24 +32,36 @@ export class LineHandler extends BufferedWriteHandler {
   }
 
   /**
-   * A line has come, without its delimiter. The bytes are the handler's to keep; a line that is kept
-   * for long should be copied (`Buffer.from(line)`), because it keeps all the memory of its read,
-   * 128 KiB and others' bytes too.
+   * Called for each complete line. asynchia's `line_received`. If it pauses, ends, closes or
+   * deregisters the handler, the next line waits or is dropped. What it throws goes to
+   * `handleError`, and the next line follows.
+   *
+   * @param _line - The line, without its delimiter; never overwritten. It shares the memory of its
+   * read (128 KiB): copy it (`Buffer.from(line)`) to keep it for long.
    */
   lineReceived(_line: Buffer): Handled {}
 
-  /** Sends a line and its delimiter. Returns what `sendAll` does. */
+  /**
+   * Sends a line and its delimiter. asynchia's `send_line`.
+   *
+   * @param line - The line, without its delimiter.
+   * @returns The same as `sendAll`.
+   * @throws The same as `sendAll`; `TypeError` or `RangeError` for an invalid `delimiter`.
+   */
   sendLine(line: Data): boolean {
     const delimiter = this.#lines.delimiterBytes();
     return this[transportOf].sendAll(line, delimiter, this.highWaterMark);
   }
 
-  /** What came after the last delivered line. In `lineReceived` it is a part of a read, as that is. */
+  /**
+   * The bytes after the last line that was delivered: the beginning of the next one. Empty if there
+   * are none. Copy them to keep them: the memory is the handler's.
+   */
   get remainder(): Buffer {
     return this.#lines.rest;
   }
 
-  /** Reads, and cuts into lines. Not to be overridden; `lineReceived` is. */
+  /** Reads, and delivers the lines. Override `lineReceived`, not this. */
   override handleRead(): Handled {
     this.#lines.receive(this.read(CHUNK_BYTES));
   }

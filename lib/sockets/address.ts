@@ -53,8 +53,11 @@ function parseUnix(path: unknown): PackedAddress {
   return withFamily(packed);
 }
 
+/** What `parseAddress` returns. */
+export type ParsedAddress = PackedAddress | NamedAddress;
+
 /** Reads an address. Throws a TypeError or RangeError where it is none. */
-export function parseAddress(address: unknown): PackedAddress | NamedAddress {
+export function parseAddress(address: unknown): ParsedAddress {
   if (typeof address === 'string') return parseUnix(address);
   if (Array.isArray(address)) {
     if (address.length !== 2) throw typeError('address', address, EXPECTED);

@@ -4,9 +4,8 @@ import { binding } from '../system/binding';
 import { constants, Errno } from '../system/constants';
 
 /**
- * What a socket is for, as far as this side knows: `unconnected` is a stream that has no peer yet
- * and nothing to watch for; what is no stream at all (a datagram socket, a pipe) counts as
- * `connected`.
+ * What a socket is used for, as far as this process knows. `unconnected`: a stream socket without a
+ * peer. A descriptor without connections (a datagram socket, a pipe) counts as `connected`.
  */
 export type SocketRole = 'unconnected' | 'connected' | 'listening';
 

@@ -18,21 +18,23 @@ const NOTHING = Buffer.alloc(0);
 export const whenGone: unique symbol = Symbol('whenGone');
 
 /**
- * What a handler knows of its socket. Whatever has this surface (a TLS socket, a simulated one) can
- * stand in a `Socket`'s place.
+ * The methods of a `Socket` that a handler uses. An object of another class that has them (a TLS
+ * socket, a test double) can be given to a handler in place of a `Socket`.
  */
 export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone | typeof util.inspect.custom>;
 
-/** A connection that was accepted, and who it is from. */
+/** A connection that `Socket.accept` has returned. */
 export interface Accepted {
+  /** The connection's socket. The caller owns it. */
   readonly socket: Socket;
+  /** The address of the peer. */
   readonly address: SocketAddress;
 }
 
 /**
- * An OS socket: thin over its descriptor, which is non-blocking and close-on-exec. Would-block is a
- * value (`WOULD_BLOCK`), never an exception; every other failure throws a `SystemError`. On a
- * closed socket every call but `close` and `fileno` throws `EBADF`.
+ * An operating system socket: a thin layer over its descriptor, which is non-blocking and
+ * close-on-exec. A call that would block returns `WOULD_BLOCK`; every other failure throws a
+ * `SystemError`. After `close` or `detach`, every system call throws `EBADF`.
  */
 export class Socket {
   /** @internal Whose descriptor it is. */
@@ -53,7 +55,15 @@ export class Socket {
     this.#role = role;
   }
 
-  /** socket(2). `family` and `type` are numbers of `constants`: `AF_INET`, `SOCK_STREAM`. */
+  /**
+   * Makes a socket. socket(2)
+   *
+   * @param family - `AF_INET` (the default), `AF_INET6` or `AF_UNIX` of `constants`.
+   * @param type - `SOCK_STREAM` (the default), `SOCK_DGRAM` or `SOCK_SEQPACKET` of `constants`.
+   * @param protocol - 0, the default, is the usual one for the type.
+   * @returns The socket.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EMFILE`, `EAFNOSUPPORT`.
+   */
   static create(
     family: number = constants.AF_INET,
     type: number = constants.SOCK_STREAM,
@@ -77,8 +87,12 @@ export class Socket {
   }
 
   /**
-   * Takes over a descriptor that was made elsewhere (inherited from a service manager, say): makes
-   * it non-blocking and close-on-exec, and from now on owns it. Throws `EBADF` where it is not open.
+   * Takes over a descriptor that was made elsewhere (inherited from a service manager, for
+   * example). Makes it non-blocking and close-on-exec, and owns it from now on.
+   *
+   * @param fd - The descriptor, an integer from 0.
+   * @returns Its socket, with the role that the kernel reports.
+   * @throws `SystemError`: `EBADF` if it is not open.
    */
   static fromFd(fd: number): Socket {
     checkInteger('fd', fd);
@@ -86,7 +100,14 @@ export class Socket {
     return new Socket(fd, roleOf(fd));
   }
 
-  /** socketpair(2): two connected sockets, `AF_UNIX` and `SOCK_STREAM` unless told otherwise. */
+  /**
+   * Makes two connected sockets. socketpair(2)
+   *
+   * @param family - `AF_UNIX` by default.
+   * @param type - `SOCK_STREAM` by default.
+   * @returns The two ends.
+   * @throws `SystemError`: `EMFILE`, `ENOTSUP` for a family that has no pairs.
+   */
   static pair(
     family: number = constants.AF_UNIX,
     type: number = constants.SOCK_STREAM,
@@ -114,22 +135,26 @@ export class Socket {
     return socket;
   }
 
-  /** The descriptor's number; -1 once closed or detached. */
+  /**
+   * The descriptor's number.
+   *
+   * @returns The number; -1 after `close` or `detach`.
+   */
   fileno(): number {
     return this.#fd;
   }
 
-  /** What it is for. */
+  /** What the socket is used for. */
   get role(): SocketRole {
     return this.#role;
   }
 
-  /** Whether the descriptor is gone. */
+  /** Whether the descriptor is closed or detached. */
   get closed(): boolean {
     return this.#fd < 0;
   }
 
-  /** close(2). Closing again does nothing. */
+  /** Closes the descriptor. close(2). A second call does nothing. */
   close(): void {
     const fd = this.#fd;
     if (fd < 0) return;
@@ -138,7 +163,11 @@ export class Socket {
     this[whenGone]?.();
   }
 
-  /** Gives the descriptor away without closing it, and returns it. Python's `detach`. */
+  /**
+   * Gives the descriptor away without closing it: the caller has to close it. Python's `detach`.
+   *
+   * @returns The descriptor's number; -1 if it was closed or detached before.
+   */
   detach(): number {
     const fd = this.#fd;
     this.#fd = -1;
@@ -148,20 +177,37 @@ export class Socket {
     return fd;
   }
 
-  /** bind(2). Host names are resolved at once, blocking: it is for a server's set-up. */
+  /**
+   * Binds the socket to an address. bind(2). A host name is resolved at once and blocks the thread.
+   *
+   * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EADDRINUSE`, `EACCES`,
+   * `EADDRNOTAVAIL`, `EINVAL` if it is bound already, `ENOTFOUND` for an unknown name.
+   */
   bind(address: Address): void {
     const { packed } = packAddress(address, this.kernel);
     checked('bind', this.kernel.bind(this.#fd, packed), unpackAddress(packed));
   }
 
-  /** listen(2). The kernel caps `backlog` at net.core.somaxconn. */
+  /**
+   * Starts listening. listen(2)
+   *
+   * @param backlog - How many connections may wait, an integer from 0; the kernel limits it to
+   * net.core.somaxconn.
+   * @throws `TypeError` or `RangeError` for `backlog`; `SystemError` if the kernel refuses it.
+   */
   listen(backlog: number): void {
     checkInteger('backlog', backlog);
     checked('listen', this.kernel.listen(this.#fd, backlog));
     this.#role = 'listening';
   }
 
-  /** accept4(2): the next connection, or undefined where it would block. */
+  /**
+   * Accepts the next connection. accept4(2)
+   *
+   * @returns The connection; undefined if none waits.
+   * @throws `SystemError`: `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`; `ECONNABORTED` if the peer has
+   * left; `EINVAL` if the socket does not listen.
+   */
   accept(): Accepted | undefined {
     const fd = this.kernel.accept(this.#fd, peer);
     if (fd === WOULD_BLOCK) return undefined;
@@ -174,9 +220,13 @@ export class Socket {
   }
 
   /**
-   * connect(2). Returns true where the connection stands already, false where it is on its way:
-   * the socket turns writable then, and `SO_ERROR` tells what became of it. A host name is resolved
-   * at once, blocking; `IOHandler.connect` resolves it off the loop.
+   * Starts a connection. connect(2). A host name is resolved at once and blocks the thread;
+   * `IOHandler.connect` resolves it without blocking.
+   *
+   * @returns true if the connection stands already. false if it is under way: the socket becomes
+   * writable when it is decided, and the option `SO_ERROR` has the result.
+   * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EALREADY`, `EISCONN`,
+   * `ENOENT`, `ECONNREFUSED`, `EAGAIN` (a Unix listener whose backlog is full), `ENOTFOUND`.
    */
   connect(address: Address): boolean {
     const { packed } = packAddress(address, this.kernel);
@@ -203,8 +253,15 @@ export class Socket {
   }
 
   /**
-   * recv(2) into `buffer`. Returns how many bytes came, 0 at the end of the stream, `WOULD_BLOCK`
-   * where there are none yet.
+   * Receives into memory of the caller. recv(2); Python's `recv_into`.
+   *
+   * @param buffer - Where the bytes go.
+   * @param offset - The first byte to write, from 0 to the buffer's length.
+   * @param length - The most bytes to receive; the rest of the buffer if omitted.
+   * @param flags - `MSG_*` of `constants`.
+   * @returns How many bytes were received; 0 at the end of the stream, or if `length` is 0;
+   * `WOULD_BLOCK` if there are none yet.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `ECONNRESET`, `ENOTCONN`.
    */
   recvInto(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
@@ -214,7 +271,16 @@ export class Socket {
     return count;
   }
 
-  /** send(2). Returns how many bytes the kernel took, or `WOULD_BLOCK`. Never raises SIGPIPE. */
+  /**
+   * Sends a part of a buffer. send(2). Never raises SIGPIPE.
+   *
+   * @param buffer - The bytes.
+   * @param offset - The first byte to send, from 0 to the buffer's length.
+   * @param length - How many bytes to send; the rest of the buffer if omitted.
+   * @param flags - `MSG_*` of `constants`.
+   * @returns How many bytes the kernel took, which may be fewer; `WOULD_BLOCK` if it took none.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EPIPE`, `ECONNRESET`.
+   */
   send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
     checkRange(buffer, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
@@ -223,7 +289,14 @@ export class Socket {
     return count;
   }
 
-  /** sendmsg(2) of several buffers as one, beginning `offset` bytes into the first. */
+  /**
+   * Sends several buffers with one call. sendmsg(2). Never raises SIGPIPE.
+   *
+   * @param buffers - The bytes, in order; one call sends at most the first 64 buffers.
+   * @param offset - The first byte to send of the first buffer, from 0 to its length.
+   * @returns How many bytes the kernel took, over all buffers; `WOULD_BLOCK` if it took none.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EPIPE`, `ECONNRESET`.
+   */
   sendMany(buffers: readonly Uint8Array[], offset = 0): number {
     checkBuffers(buffers);
     checkInteger('offset', offset, 0, buffers[0]?.byteLength ?? 0);
@@ -233,8 +306,10 @@ export class Socket {
   }
 
   /**
-   * Whether bytes lie unread (above 0), the stream has ended (0), or neither (`WOULD_BLOCK`).
-   * Throws the error that ended the stream, which the kernel tells once. Takes no bytes away.
+   * Asks whether there is something to read, and leaves it unread (MSG_PEEK, recv(2)).
+   *
+   * @returns Above 0 if bytes are unread; 0 if the stream has ended; `WOULD_BLOCK` if neither.
+   * @throws `SystemError`: the error that ended the stream. The kernel reports it only once.
    */
   unread(): number {
     const count = this.kernel.unread(this.#fd);
@@ -243,31 +318,67 @@ export class Socket {
   }
 
   /**
-   * How many bytes that were sent the kernel still keeps: a TCP peer has not acknowledged them, a
-   * Unix one not read them (`SIOCOUTQ`: tcp(7), unix(7)).
+   * How many bytes that were sent the kernel still keeps: not acknowledged by a TCP peer, not read
+   * by a Unix one (SIOCOUTQ, tcp(7), unix(7)).
+   *
+   * @returns The number of bytes; 0 if none.
+   * @throws `SystemError` if the descriptor has no such count.
    */
   unacknowledged(): number {
     return checked('ioctl', this.kernel.unacknowledged(this.#fd));
   }
 
-  /** shutdown(2). `how` is `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`. */
+  /**
+   * Shuts down one side of the connection or both. shutdown(2)
+   *
+   * @param how - `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`.
+   * @throws `TypeError` or `RangeError` for `how`; `SystemError`: `ENOTCONN` if there is no
+   * connection.
+   */
   shutdown(how: number): void {
     checkInteger('how', how, constants.SHUT_RD, constants.SHUT_RDWR);
     checked('shutdown', this.kernel.shutdown(this.#fd, how));
   }
 
-  /** getsockname(2): the address that this end has. */
+  /**
+   * The address of this end. getsockname(2)
+   *
+   * @returns The address; an unbound Unix socket has the path `''`, an unbound internet socket the
+   * port 0.
+   * @throws `SystemError`: `ENOTSOCK` for a descriptor that is no socket.
+   */
   getsockname(): SocketAddress {
     return named('getsockname', this.kernel.getsockname(this.#fd));
   }
 
-  /** getpeername(2): the address that the other end has. Throws `ENOTCONN` where there is none. */
+  /**
+   * The address of the other end. getpeername(2)
+   *
+   * @returns The address; a peer without a name (a socketpair) has the path `''`.
+   * @throws `SystemError`: `ENOTCONN` if there is no connection.
+   */
   getpeername(): SocketAddress {
     return named('getpeername', this.kernel.getpeername(this.#fd));
   }
 
-  /** getsockopt(2): an integer option's value; with `length`, that many bytes of any option. */
+  /**
+   * Reads an integer option. getsockopt(2), socket(7)
+   *
+   * @param level - `SOL_SOCKET`, `IPPROTO_TCP` and others of `constants`.
+   * @param option - `SO_*`, `TCP_*` and others of `constants`.
+   * @returns Its value.
+   * @throws `SystemError`: `ENOPROTOOPT` or `ENOTSUP` for an option that the socket does not have.
+   */
   getsockopt(level: number, option: number): number;
+  /**
+   * Reads an option of any type. getsockopt(2), socket(7)
+   *
+   * @param level - `SOL_SOCKET`, `IPPROTO_TCP` and others of `constants`.
+   * @param option - `SO_*`, `TCP_*` and others of `constants`.
+   * @param length - The size of its value in bytes, from 1 to 1024.
+   * @returns The bytes of its value: the kernel may return fewer than `length`.
+   * @throws `SystemError`: `ENOPROTOOPT` or `ENOTSUP` for an option that the socket does not have.
+   */
   getsockopt(level: number, option: number, length: number): Buffer;
   getsockopt(level: number, option: number, length?: number): number | Buffer {
     checkInteger('level', level);
@@ -280,7 +391,15 @@ export class Socket {
       : value.subarray(0, written);
   }
 
-  /** setsockopt(2): a number or boolean for an integer option, bytes for any other. */
+  /**
+   * Sets an option. setsockopt(2), socket(7)
+   *
+   * @param level - `SOL_SOCKET`, `IPPROTO_TCP` and others of `constants`.
+   * @param option - `SO_*`, `TCP_*` and others of `constants`.
+   * @param value - A 32-bit integer or a boolean for an integer option; bytes for any other.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `ENOPROTOOPT`, `ENOTSUP`,
+   * `EINVAL`.
+   */
   setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
     checkInteger('level', level);
     checkInteger('option', option);
@@ -297,7 +416,13 @@ export class Socket {
 /** Where `accept` puts the family, host and port of who it is from. */
 const peer = new Int32Array(3);
 
-/** socketpair(2): two connected sockets. */
+/**
+ * Makes two connected `AF_UNIX` stream sockets. socketpair(2); asynchia's `util.socketpair`. See
+ * `Socket.pair`.
+ *
+ * @returns The two ends.
+ * @throws `SystemError`: `EMFILE` if there are no free descriptors.
+ */
 export function socketpair(): [Socket, Socket] {
   return Socket.pair();
 }

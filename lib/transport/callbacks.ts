@@ -1,7 +1,10 @@
 /** What a transport calls: the handler's callbacks, through a notifier. */
 import type { SystemError } from '../system/errors';
 
-/** What a callback may return. Where a promise rejects, `handleError` is called with its reason. */
+/**
+ * What a callback may return: nothing, or a promise. If the promise rejects, `handleError` is
+ * called.
+ */
 export type Handled = void | PromiseLike<void>;
 
 /** What a transport knows of the handler that it serves. */

@@ -1,5 +1,5 @@
 /** Connecting: looks a name up, and tries its addresses in turn until one answers. */
-import { familyOf, parseAddress, resolvedAddress, unpackAddress } from '../sockets/address';
+import { familyOf, type ParsedAddress, resolvedAddress, unpackAddress } from '../sockets/address';
 import type { LookupResult } from '../sockets/lookups';
 import { Socket, type SocketSurface } from '../sockets/socket';
 import type { SocketAddress } from '../system/address-types';
@@ -22,7 +22,7 @@ export class ConnectAttempt {
   }
 
   /** Begins. Every failure is left to `settle`, so that `connect` has returned before. */
-  begin(parsed: ReturnType<typeof parseAddress>): void {
+  begin(parsed: ParsedAddress): void {
     if ('packed' in parsed) {
       this.#addresses = [unpackAddress(parsed.packed)];
       this.#try();
@@ -86,7 +86,7 @@ export class ConnectAttempt {
     const addresses = result.map((packed) => resolvedAddress(packed, port));
     const { socket } = this.#transport;
     // A socket that was handed in has options of its own and is not replaced: it gets one attempt.
-    this.#addresses = socket === undefined ? addresses : [bestFor(socket, addresses)];
+    this.#addresses = socket === undefined ? addresses : bestFor(socket, addresses);
     this.#try();
   }
 
@@ -124,10 +124,10 @@ export class ConnectAttempt {
 }
 
 /** The first address of the socket's own family, or else the first. */
-function bestFor(socket: SocketSurface, addresses: readonly SocketAddress[]): SocketAddress {
+function bestFor(socket: SocketSurface, addresses: readonly SocketAddress[]): SocketAddress[] {
   const family = domainOf(socket);
   const own = addresses.find((address) => familyOf(address) === family);
-  return (own ?? addresses[0]) as SocketAddress;
+  return own === undefined ? addresses.slice(0, 1) : [own];
 }
 
 /** socket(7); undefined where it is no socket, as connecting will show. */

@@ -48,10 +48,6 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
     return (flags & DELIVERING) === (member | readable) && !this.isClosed;
   }
 
-  override get heldBytes(): number {
-    return this.held?.length ?? 0;
-  }
-
   /** Whether input is still to be delivered that is in the socket no more. */
   protected get hasDeliverable(): boolean {
     const { held } = this;

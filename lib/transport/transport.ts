@@ -59,13 +59,9 @@ export abstract class Transport<O extends Owner = Owner> {
   begin(): void {}
   /** It is registered again after it was deregistered. */
   resume(): void {}
-  /** How many bytes were received and are kept for the handler. */
-  get heldBytes(): number {
-    return 0;
-  }
-  /** How many bytes were accepted for sending and are not sent. */
-  get bufferedAmount(): number {
-    return 0;
+  /** How many bytes were received and not delivered, and accepted for sending and not sent. */
+  bufferedBytes(): { readonly in: number; readonly out: number } {
+    return { in: 0, out: 0 };
   }
 
   get isMember(): boolean {

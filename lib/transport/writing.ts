@@ -15,8 +15,13 @@ const { halfClosed } = Phase;
 export abstract class WritingTransport<O extends IdleOwner> extends ReadingTransport<O> {
   #queue: OutputQueue | undefined = undefined;
 
-  override get bufferedAmount(): number {
+  /** How many bytes were accepted for sending and are not sent. */
+  get bufferedAmount(): number {
     return this.#queue?.length ?? 0;
+  }
+
+  override bufferedBytes(): { readonly in: number; readonly out: number } {
+    return { in: this.held?.length ?? 0, out: this.bufferedAmount };
   }
 
   /** Keeps the wish while output is buffered, which would not leave without it. */

@@ -79,7 +79,7 @@ onEveryMap('limits of a listener', (map, { testWithoutFaults }) => {
       reset(client);
     },
     'its handler times out': (socket, _client, on) => {
-      new IOHandler(on, socket).idleTimeout = 0.001;
+      new IOHandler(on, socket).idleTimeoutSeconds = 0.001;
     },
     'the socket is closed without a handler': (socket) => socket.close(),
     'the socket is detached': (socket) => kernel().close(socket.detach()),

@@ -1,4 +1,4 @@
-/** The idle time-out: no bytes received or sent for `idleTimeout` seconds. */
+/** The idle time-out: no bytes received or sent for `idleTimeoutSeconds` seconds. */
 import { type Handled, IOHandler, type Socket, type SocketMap, type SystemError } from '../../lib';
 import { LineHandler } from '../../lib/protocols';
 import { expectRefused, misuse, NO_SECONDS } from '../support/bad-values';
@@ -54,7 +54,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   ): void {
     for (const handler of handlers) {
       handler.onTimeout = () => undefined;
-      handler.idleTimeout = seconds;
+      handler.idleTimeoutSeconds = seconds;
     }
     passes();
     for (const handler of handlers) {
@@ -82,11 +82,11 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   };
 
   test.each(Object.entries(loops))(
-    '%s: handleTimeout is called after idleTimeout, never early',
+    '%s: handleTimeout is called after idleTimeoutSeconds, never early',
     async (_name, run) => {
       const [handler] = pair();
       const startMs = kernel().monotonicMs();
-      handler.idleTimeout = 0.05;
+      handler.idleTimeoutSeconds = 0.05;
       await run(handler);
       expect(handler.toldAtMs - startMs).toBeGreaterThanOrEqual(50);
       // The default handleTimeout closes the handler: no end by the peer, so no handleClose.
@@ -112,8 +112,8 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
         map().poll(0);
       }
     },
-    'setting idleTimeout': (handler) => {
-      handler.idleTimeout = 0.2;
+    'setting idleTimeoutSeconds': (handler) => {
+      handler.idleTimeoutSeconds = 0.2;
     },
   };
 
@@ -140,7 +140,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('an active handler sets no timer per message', () => {
     const [handler, peer] = pair();
-    handler.idleTimeout = 10;
+    handler.idleTimeoutSeconds = 10;
     map().poll(0);
     let timers = 0;
     const callIn = map().callIn.bind(map());
@@ -159,7 +159,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   test('a paused handler times out, even with unread bytes', () => {
     const [handler, peer] = pair();
     handler.setReadable(false);
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     sendText(peer, 'unread');
     turnUntilTold(handler);
     expect(handler.events).toEqual(['timeout', 'cleanup']);
@@ -170,7 +170,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     fill(peer);
     handler.setReadable(false);
     handler.sendAll(Buffer.alloc(1 << 20));
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     turnUntilTold(handler);
     expect(handler.bufferedAmount).toBe(0);
     expect(handler.closed).toBe(true);
@@ -188,7 +188,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
           failures.push(error);
         }
       })(map());
-      handler.idleTimeout = 0.2;
+      handler.idleTimeoutSeconds = 0.2;
       handler.connect(listener.getsockname());
       return handler;
     });
@@ -207,7 +207,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     const listener = tcpListener();
     peers.push(listener);
     const handler = new Timed(map());
-    handler.idleTimeout = 0.1;
+    handler.idleTimeoutSeconds = 0.1;
     const startMs = kernel().monotonicMs();
     handler.connect(listener.getsockname());
     turnUntilTold(handler);
@@ -217,80 +217,83 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('without a connection or an attempt there is no time-out', () => {
     const handler = new Timed(map());
-    handler.idleTimeout = 0.01;
+    handler.idleTimeoutSeconds = 0.01;
     turnFor(0.05);
     expect(handler.events).toEqual([]);
   });
 
   const declarations: Record<string, new (socketMap: SocketMap, socket: Socket) => Timed> = {
     'as a field': class extends Timed {
-      override idleTimeout = 0.02;
+      override idleTimeoutSeconds = 0.02;
     },
     'in the constructor': class extends Timed {
       constructor(socketMap: SocketMap, socket: Socket) {
         super(socketMap, socket);
-        this.idleTimeout = 0.02;
+        this.idleTimeoutSeconds = 0.02;
       }
     },
     'as a getter': class extends Timed {
       // @ts-expect-error JavaScript allows a getter; TypeScript wants a field.
-      override get idleTimeout(): number {
+      override get idleTimeoutSeconds(): number {
         return 0.02;
       }
     },
   };
 
-  test.each(Object.entries(declarations))('a class may set idleTimeout %s', (_name, Kind) => {
-    const [ours, theirs] = socketpair();
-    peers.push(theirs);
-    const handler = new Kind(map(), ours);
-    expect(handler.idleTimeout).toBe(0.02);
-    turnUntilTold(handler);
-  });
+  test.each(Object.entries(declarations))(
+    'a class may set idleTimeoutSeconds %s',
+    (_name, Kind) => {
+      const [ours, theirs] = socketpair();
+      peers.push(theirs);
+      const handler = new Kind(map(), ours);
+      expect(handler.idleTimeoutSeconds).toBe(0.02);
+      turnUntilTold(handler);
+    },
+  );
 
-  test('a changed idleTimeout takes effect with the next transfer, or when the old time has passed', () => {
+  test('a changed idleTimeoutSeconds takes effect with the next transfer, or when the old time has passed', () => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new (class extends Timed {
-      override idleTimeout = 0;
+      override idleTimeoutSeconds = 0;
     })(map(), ours);
     map().poll(0);
-    handler.idleTimeout = 0.05;
+    handler.idleTimeoutSeconds = 0.05;
     sendText(theirs, 'x');
     turnUntil(map(), () => handler.received === 'x', 'the byte');
     const beforeMs = kernel().monotonicMs();
-    handler.idleTimeout = 0.1;
+    handler.idleTimeoutSeconds = 0.1;
     turnUntilTold(handler);
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
   });
 
-  test('idleTimeout may be shortened, extended and removed at any time', () => {
+  test('idleTimeoutSeconds may be shortened, extended and removed at any time', () => {
     const [handler] = pair();
-    expect(handler.idleTimeout).toBe(0);
-    handler.idleTimeout = 100;
+    expect(handler.idleTimeoutSeconds).toBe(0);
+    handler.idleTimeoutSeconds = 100;
     map().poll(0);
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     handler.onTimeout = () => undefined;
     turnUntilTold(handler);
-    handler.idleTimeout = 0;
+    handler.idleTimeoutSeconds = 0;
     turnFor(0.06);
     expect(handler.count('timeout')).toBe(1);
     const beforeMs = kernel().monotonicMs();
-    handler.idleTimeout = 0.1;
+    handler.idleTimeoutSeconds = 0.1;
     turnUntilTold(handler, 2);
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(100);
   });
 
-  test('idleTimeout may be set on a handler that has been registered without one', () => {
+  test('idleTimeoutSeconds may be set on a handler that has been registered without one', () => {
     const [handler] = pair();
     turnFor(0.01);
     const beforeMs = kernel().monotonicMs();
-    handler.idleTimeout = 0.05;
+    handler.idleTimeoutSeconds = 0.05;
     turnUntilTold(handler);
     expect(handler.toldAtMs - beforeMs).toBeGreaterThanOrEqual(50);
   });
 
-  test('idleTimeout may be set during a connection attempt', () => {
+  test('idleTimeoutSeconds may be set during a connection attempt', () => {
     const listener = tcpListener(0);
     peers.push(listener);
     const handlers = Array.from({ length: 4 }, () => {
@@ -299,7 +302,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
       return handler;
     });
     turnFor(0.01);
-    for (const handler of handlers) handler.idleTimeout = 0.05;
+    for (const handler of handlers) handler.idleTimeoutSeconds = 0.05;
     turnUntil(map(), () => handlers.every(({ closed }) => closed), 'time-outs');
     expect(handlers.some(({ events }) => events.includes('connectFailed ETIMEDOUT'))).toBe(true);
   });
@@ -308,7 +311,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     const [handler] = pair();
     const toldAtMs: number[] = [];
     handler.onTimeout = () => toldAtMs.push(kernel().monotonicMs());
-    handler.idleTimeout = 0.03;
+    handler.idleTimeoutSeconds = 0.03;
     turnUntilTold(handler, 3);
     const gapsMs = toldAtMs.slice(1).map((at, i) => at - toldAtMs[i]!);
     for (const gap of gapsMs) expect(gap).toBeGreaterThanOrEqual(30);
@@ -318,7 +321,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   test('a handleTimeout may send a last message', () => {
     const [handler, peer] = pair(tcpPair);
     handler.onTimeout = () => handler.end('too slow\n');
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     turnUntilTold(handler);
     let heard = '';
     turnUntil(
@@ -336,10 +339,10 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
   });
 
   testWithoutFaults(
-    'after end() and all output, the lingering time applies instead of idleTimeout',
+    'after end() and all output, the lingering time applies instead of idleTimeoutSeconds',
     () => {
       const [handler, peer] = pair();
-      handler.idleTimeout = 0.02;
+      handler.idleTimeoutSeconds = 0.02;
       handler.end('bye');
       turnFor(0.08);
       expect(handler.events).toEqual([]);
@@ -351,7 +354,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('a handler that has ended with unsent output times out', () => {
     const [handler] = pair();
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     handler.sendAll(Buffer.alloc(1 << 20));
     handler.end();
     turnUntil(map(), () => handler.closed, 'the time-out');
@@ -363,7 +366,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     const [out] = pair();
     arm([closed, out], 0.02);
     closed.close();
-    closed.idleTimeout = 0.01;
+    closed.idleTimeoutSeconds = 0.01;
     map().delHandler(out);
     turnFor(0.08);
     expect(closed.events).toEqual(['cleanup']);
@@ -395,7 +398,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('an exception or rejection in handleTimeout goes to handleError', () => {
     const [handler] = pair();
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     handler.onTimeout = () => {
       throw new Error('thrown');
     };
@@ -404,9 +407,9 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('a rejection in handleTimeout goes to handleError', async () => {
     const [handler] = pair();
-    handler.idleTimeout = 0.02;
+    handler.idleTimeoutSeconds = 0.02;
     handler.onTimeout = () => {
-      handler.idleTimeout = 0;
+      handler.idleTimeoutSeconds = 0;
       return Promise.reject(new Error('rejected'));
     };
     const running = map().run();
@@ -417,7 +420,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
 
   test('an idle map with time-outs makes no iteration before one is due', () => {
     const [handler] = pair();
-    handler.idleTimeout = 100;
+    handler.idleTimeoutSeconds = 100;
     expectQuiet(map());
     const startMs = kernel().monotonicMs();
     expect(map().poll(0.05)).toBe(0);
@@ -429,7 +432,7 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new (class extends LineHandler {
-      override idleTimeout = 0.05;
+      override idleTimeoutSeconds = 0.05;
       override lineReceived(line: Buffer): void {
         lines.push(line.toString());
       }
@@ -441,19 +444,34 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
     expect(handler.remainder.toString()).toBe('thr');
   });
 
-  test('an invalid idleTimeout throws at the call; as a field, it goes to handleError', () => {
+  test('an invalid idleTimeoutSeconds throws at the call; as a field, it goes to handleError', () => {
     const [ours, theirs] = socketpair();
     peers.push(theirs);
     const handler = new IOHandler(map(), ours);
     const bad = [...NO_SECONDS, Infinity, undefined];
-    expectRefused(misuse('set', 'idleTimeout', bad, (value) => (handler.idleTimeout = value)));
-    expect(handler.idleTimeout).toBe(0);
+    expectRefused(
+      misuse('set', 'idleTimeoutSeconds', bad, (value) => (handler.idleTimeoutSeconds = value)),
+    );
+    expect(handler.idleTimeoutSeconds).toBe(0);
     const [field] = pair();
-    Object.defineProperty(field, 'idleTimeout', { value: -1, writable: true });
+    Object.defineProperty(field, 'idleTimeoutSeconds', { value: -1, writable: true });
     turnUntil(map(), () => field.events.length > 0, 'the error');
     expect(field.events).toEqual([
-      'error idleTimeout must be a finite number of seconds, 0 or more; got -1',
+      'error idleTimeoutSeconds must be a finite number of seconds, 0 or more; got -1',
     ]);
     expectQuiet(map());
+  });
+
+  test.each(['set', 'a field'])('the old name idleTimeout works where it is %s', (how) => {
+    const [ours, theirs] = socketpair();
+    peers.push(theirs);
+    const handler = new IOHandler(map(), ours);
+    if (how === 'set') {
+      (handler as { idleTimeout: number }).idleTimeout = 0.05;
+      expect(handler.idleTimeoutSeconds).toBe(0.05);
+    } else {
+      Object.defineProperty(handler, 'idleTimeout', { value: 0.05, writable: true });
+    }
+    turnUntil(map(), () => handler.closed, 'the time-out');
   });
 });

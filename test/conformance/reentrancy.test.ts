@@ -117,7 +117,7 @@ onEveryMap('waiting on a map in its own callbacks', (map, { testWithoutFaults })
 
   /** Gets handleError when it is registered with the kernel, before the wait. */
   class Misconfigured extends Recorder {
-    override idleTimeout = -5;
+    override idleTimeoutSeconds = -5;
     act: () => unknown = () => undefined;
 
     override handleError(error: unknown): void {
@@ -131,7 +131,7 @@ onEveryMap('waiting on a map in its own callbacks', (map, { testWithoutFaults })
     let refusals: Promise<string[]> | undefined;
     handler.act = () => (refusals = attempts(map()));
     map().poll(0);
-    expect(handler.events).toEqual([expect.stringMatching(/^error .*idleTimeout/)]);
+    expect(handler.events).toEqual([expect.stringMatching(/^error .*idleTimeoutSeconds/)]);
     return expect(refusals).resolves.toEqual(REFUSED_INSIDE);
   });
 

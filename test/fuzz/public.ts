@@ -240,7 +240,7 @@ export function publicFace(next: () => void): Face {
   const MAKERS: Readonly<Record<string, Callable>> = {
     map: (n, ...options) => {
       const Map = candidates[Number(n) % candidates.length] ?? candidates[0];
-      if (Map) keep(live.map, new Map(...(options as [])), (old) => old.close());
+      keep(live.map, new Map(...(options as [])), (old) => old.close());
     },
     handler: (name, ...args) => {
       const Class = CLASSES[String(name)] ?? CLASSES['IOHandler'];

@@ -1,7 +1,7 @@
 /**
  * Connections that come, and go in every way: asked and closed, half-closed, reset with the answer
  * on its way, reset at once, and vanished without a word, as when a cable is pulled (TCP_REPAIR,
- * where we may; else silent). Those have nothing but `idleTimeout` to end them.
+ * where we may; else silent). Those have nothing but `idleTimeoutSeconds` to end them.
  */
 import { Server, type Socket, type SocketMap } from 'asynchia';
 
@@ -16,7 +16,7 @@ class Brief extends Echo {
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
     accepted++;
-    this.idleTimeout = IDLE_SECONDS;
+    this.idleTimeoutSeconds = IDLE_SECONDS;
   }
 
   override handleTimeout(): void {

@@ -1,6 +1,6 @@
 /**
  * Peers that ask without end and never read an answer. A handler that stops reading while its
- * answers wait keeps a high-water mark's worth for each; `idleTimeout` ends those that stay so.
+ * answers wait keeps a high-water mark's worth for each; `idleTimeoutSeconds` ends those that stay so.
  */
 import { Server, type Socket, type SocketMap } from 'asynchia';
 
@@ -13,7 +13,7 @@ let timeouts = 0;
 class Patient extends Echo {
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
-    this.idleTimeout = idleSeconds;
+    this.idleTimeoutSeconds = idleSeconds;
   }
 
   override handleTimeout(): void {

@@ -7,73 +7,30 @@ import ts from 'typescript';
 import { root } from '../support/processes';
 
 /**
- * Every file of lib/, from the bottom to the top. A file imports, types included, only what stands
- * above it in this list. What the lines are called follows DESIGN's one direction.
+ * The parts of lib/, from the bottom to the top. A part imports, types included, only parts below it,
+ * and of those only what its README names.
  */
-const LAYERS: readonly { readonly layer: string; readonly files: readonly string[] }[] = [
-  { layer: 'leaves', files: ['readiness', 'arguments', 'timers', 'sockets/address-types'] },
-  { layer: 'what an inspection tells', files: ['inspection/shapes'] },
-  { layer: 'the system', files: ['errors', 'kernel', 'binding', 'sockets/constants'] },
-  {
-    layer: 'sockets',
-    files: ['sockets/address', 'sockets/role', 'sockets/slab', 'sockets/socket'],
-  },
-  { layer: 'beside sockets', files: ['sockets/waker', 'sockets/lookups'] },
-  {
-    layer: 'handlers',
-    files: [
-      'handlers/handler-state',
-      'handlers/registry',
-      'handlers/life',
-      'handlers/description',
-      'handlers/handler',
-    ],
-  },
-  { layer: 'notifier', files: ['notifier'] },
-  { layer: 'loop', files: ['loop/dispatch', 'loop/handler-table', 'loop/main-loop'] },
-  {
-    layer: 'observation',
-    files: [
-      'inspection/byte-count',
-      'inspection/observer',
-      'inspection/observed-notifier',
-      'inspection/observed-loop',
-      'inspection/inspect',
-    ],
-  },
-  { layer: 'the face of maps', files: ['loop/socket-map'] },
-  { layer: 'map classes', files: ['maps/available', 'maps/select', 'maps/poll', 'maps/epoll'] },
-  { layer: 'choice of a map', files: ['maps/default', 'maps/index'] },
-  {
-    layer: 'kinds of handlers',
-    files: [
-      'handlers/idle-watch',
-      'handlers/failed-transfers',
-      'handlers/io-handler',
-      'handlers/acceptor',
-      'handlers/server',
-    ],
-  },
-  { layer: 'buffers of protocols', files: ['protocols/output-queue', 'protocols/line-buffer'] },
-  { layer: 'protocols', files: ['protocols/buffered-write', 'protocols/line', 'protocols/index'] },
-  { layer: 'a simulated world', files: ['testing/random', 'testing/faults', 'testing/simulation'] },
-  {
-    layer: 'its sockets',
-    files: ['testing/description', 'testing/receive-queue', 'testing/stream'],
-  },
-  {
-    layer: 'its kernel',
-    files: [
-      ...['testing/network', 'testing/socket-options', 'testing/sim-backend'],
-      'testing/sim-kernel',
-    ],
-  },
-  {
-    layer: 'its map',
-    files: ['testing/sim-socket-map', 'testing/simulate', 'testing/index'],
-  },
-  { layer: 'entry points', files: ['select', 'index'] },
-];
+const LAYERS = [
+  'system',
+  'sockets',
+  'transport',
+  'handlers',
+  'protocols',
+  'notifier',
+  'loop',
+  'inspection',
+  'maps',
+  'testing',
+  'select',
+  'index',
+] as const;
+
+/** Parts that are a file, not a folder with a README. */
+const FILES: Readonly<Record<string, readonly string[]>> = {
+  notifier: ['handlers', 'transport', 'system'],
+  select: ['system'],
+  index: ['notifier', 'handlers', 'transport', 'sockets', 'system'],
+};
 
 const lib = path.join(root, 'lib');
 
@@ -109,7 +66,24 @@ function filesBelow(folder: string, endings: RegExp): string[] {
 
 const files = filesBelow(lib, /\.ts$/);
 const sources = files.map(readSource);
-const order = LAYERS.flatMap(({ files: names }) => names);
+
+/** `transport` of `transport/stream`, `notifier` of `notifier`. */
+function partOf(name: string): string {
+  return name.split('/')[0]!;
+}
+
+/** What the README of a folder says it may import. */
+function allowedImports(part: string): readonly string[] {
+  const listed = FILES[part];
+  if (listed !== undefined) return listed;
+  const [line = ''] = readFileSync(path.join(lib, part, 'README.md'), 'utf8').split('\n');
+  const [, imports] = /^\S.+\. May import: (.+)\.$/.exec(line) ?? [];
+  if (imports === undefined)
+    {throw new Error(`lib/${part}/README.md does not say what it may import`);}
+  return [...imports.matchAll(/`(\w+)`/g)]
+    .map(([, name]) => name!)
+    .filter((name) => name !== 'lib');
+}
 
 /** A way from `name` back to itself, if there is one. */
 function cycleThrough(name: string): string[] | undefined {
@@ -138,20 +112,30 @@ describe('the layers of lib/', () => {
   test('there are sources to read', () => {
     expect(sources.length).toBeGreaterThan(20);
     expect(sources.find(({ name }) => name === 'loop/main-loop')?.imports).toContain(
-      'loop/handler-table',
+      'loop/registrations',
     );
   });
 
-  test('every file has its place', () => {
-    const lost = sources.map(({ name }) => name).filter((name) => !order.includes(name));
-    const hint =
-      'add it to LAYERS in test/repository/architecture.test.ts, behind the last file it imports';
-    expect(lost.map((name) => `lib/${name}.ts is in no layer: ${hint}`)).toEqual([]);
+  test('every folder and file is a part in LAYERS', () => {
+    expect([...new Set(sources.map(({ name }) => partOf(name)))].sort()).toEqual(
+      [...LAYERS].sort(),
+    );
   });
 
-  test('every place has its file', () => {
-    const gone = order.filter((name) => !sources.some((source) => source.name === name));
-    expect(gone.map((name) => `lib/${name}.ts is gone: take it out of LAYERS`)).toEqual([]);
+  test.each(LAYERS)('%s may import only parts below it', (part) => {
+    const below = LAYERS.slice(0, LAYERS.indexOf(part)) as readonly string[];
+    expect(allowedImports(part).filter((name) => !below.includes(name))).toEqual([]);
+  });
+
+  test('every import is allowed by the README of its folder', () => {
+    const forbidden = sources.flatMap(({ name, imports }) =>
+      imports
+        .filter(
+          (target) => ![partOf(name), ...allowedImports(partOf(name))].includes(partOf(target)),
+        )
+        .map((target) => `lib/${name}.ts imports ${target}`),
+    );
+    expect(forbidden).toEqual([]);
   });
 
   test('no import goes round in a circle', () => {
@@ -159,19 +143,10 @@ describe('the layers of lib/', () => {
     expect(cycles.filter((cycle) => cycle !== undefined)).toEqual([]);
   });
 
-  test('no import points upward', () => {
-    const upward = sources.flatMap(({ name, imports }) =>
-      imports
-        .filter((target) => order.indexOf(target) >= order.indexOf(name))
-        .map((target) => `lib/${name}.ts imports ${target}, which is not below it in LAYERS`),
-    );
-    expect(upward).toEqual([]);
-  });
-
   test('only binding.ts loads the addon', () => {
     const loads = /node-gyp-build|createRequire|dlopen|\brequire\(|\.node['"`]/;
     const loading = sources.filter(({ text }) => loads.test(text)).map(({ name }) => name);
-    expect(loading).toEqual(['binding']);
+    expect(loading).toEqual(['system/binding']);
   });
 
   test("nothing is imported but lib's own and Node's", () => {
@@ -180,6 +155,25 @@ describe('the layers of lib/', () => {
     );
     // `import os from 'os'` would do, but not be seen to be Node's.
     expect(foreign).toEqual([]);
+  });
+});
+
+describe('the transport owns the state', () => {
+  test('only Transport.enter changes the phase', () => {
+    // Sockets of the simulated kernel have phases of their own.
+    const ours = sources.filter(({ name }) => partOf(name) !== 'testing');
+    const writers = ours.filter(({ text }) => text.includes('.phase = ')).map(({ name }) => name);
+    expect(writers).toEqual(['transport/transport']);
+  });
+
+  test('handlers have no symbol-keyed methods for the loop', () => {
+    const faces = sources.filter(({ name }) => /^(handlers|protocols)\//.test(name));
+    const keys = faces.flatMap(({ text }) =>
+      [...text.matchAll(/^ {2}(?:override )?\[([\w.]+)\]\(/gm)].map(([, key]) => key),
+    );
+    expect([...new Set(keys)].sort()).toEqual(
+      ['Symbol.dispose', 'makeTransport', 'util.inspect.custom'].sort(),
+    );
   });
 });
 

@@ -96,7 +96,7 @@ test('a byte that is not as expected, and one too many, are faults of the load',
 test('what is told twice, or after the end, is a fault of the server', () => {
   const faults = new Faults();
   const witness = new Witness(faults);
-  const map = new candidates[0]!({ notifier: witness });
+  const map = new candidates[0]({ notifier: witness });
   const [ours, theirs] = socketpair();
   const handler = new IOHandler(map, ours);
   witness.readObj(handler);
