@@ -1,4 +1,4 @@
-/** The notifier: between a map, which finds out what is pending, and the handlers. */
+/** The notifier: calls the handlers' callbacks, and handles what they throw. */
 import { typeError } from './system/arguments';
 import type { SystemError } from './system/errors';
 import { Handler, type Handled } from './handlers/handler';
@@ -75,7 +75,7 @@ export class Notifier implements Callbacks {
     this.#call(handler, () => handler.handleTimeout());
   }
 
-  /** All output that `sendAll` had to buffer is sent. */
+  /** Calls `handleDrain`: all output that `sendAll` had to buffer is sent. */
   drainObj(handler: Handler): void {
     this.#call(handler, () => handler.handleDrain());
   }
@@ -132,7 +132,7 @@ export class Notifier implements Callbacks {
   }
 }
 
-/** Reports to the notifier that the map has: this one may stand behind another. */
+/** Reports to the map's own notifier, which may stand before this one. */
 function report(handler: Handler, error: unknown): void {
   checkHandler(handler);
   handler.socketMap[loopOf].report(handler, error);

@@ -17,7 +17,7 @@ export class AcceptHandler extends Handler {
    * The most connections at a time: an integer, 1 or more, or `Infinity`, the default. Set it in a
    * subclass or at any time. At the limit the listener pauses: connections wait in the backlog, and
    * accepting resumes as soon as one has ended. Each socket that was accepted under a limit counts,
-   * whoever holds it, until its descriptor is closed or detached.
+   * whichever handler has it, until its descriptor is closed or detached.
    *
    * A class that declares it as a field hides the accessor: a later change on an instance takes
    * effect when a connection arrives or ends.
@@ -69,7 +69,7 @@ export class AcceptHandler extends Handler {
    * resolved at once and blocks the thread: use it while a server is set up. After a failure,
    * `bind` may be called again.
    *
-   * @param address - Port 0 has the kernel choose one: `this.socket.getsockname()` tells which.
+   * @param address - Port 0 has the kernel choose one: `this.socket.getsockname()` returns it.
    * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EADDRINUSE`, `EACCES`,
    * `EADDRNOTAVAIL`, `EINVAL` if it is bound already, `ENOTFOUND` for an unknown name; `Error` with
    * the code `ERR_CLOSED`.

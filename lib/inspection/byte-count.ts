@@ -18,7 +18,7 @@ export function countBytes(
   socket.recvInto = (...args) => {
     const count = recvInto(...args);
     const [, , , flags = 0] = args;
-    if (count > 0 && !((flags ?? 0) & constants.MSG_PEEK)) received(count);
+    if (count > 0 && !(flags & constants.MSG_PEEK)) received(count);
     return count;
   };
 

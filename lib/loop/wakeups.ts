@@ -38,7 +38,7 @@ export class Wakeups {
     return Waker.of(fd, () => this.#listeners.delete(listener));
   }
 
-  /** A worker that blocks in a wait does not run libuv's loop, which is told of termination. */
+  /** A worker that blocks in a wait does not run libuv's loop, which learns of a termination. */
   watchInterrupt(): void {
     if (isMainThread || this.#interrupt >= 0) return;
     this.#interrupt = this.#watch('epoll_create1', this.#kernel.createInterrupt());

@@ -1,4 +1,4 @@
-/** The socket maps' common face. */
+/** BaseSocketMap: the methods of all maps. They check their arguments and call the loop. */
 import util from 'node:util';
 
 import { Handler, type SocketMap, transportOf } from '../handlers/handler';
@@ -150,7 +150,7 @@ export abstract class BaseSocketMap implements SocketMap {
     this[loopOf].close();
   }
 
-  /** What it is, and how much is in it. */
+  /** For `util.inspect`: `EpollSocketMap (open, handlers 3)`. */
   [util.inspect.custom](): string {
     const { length } = this[loopOf].registrations.members();
     const facts = [this.closed ? 'closed' : 'open', `handlers ${length}`];
@@ -198,7 +198,7 @@ function notifierFrom(option: unknown): Notifier {
   throw typeError('notifier', option, 'a Notifier');
 }
 
-/** Undefined where nothing has to be observed. */
+/** Undefined if nothing is observed. */
 function observerFrom(
   name: string,
   kernel: Kernel,

@@ -1,4 +1,4 @@
-/** Bytes that are cut into lines. */
+/** LineBuffer: cuts bytes into lines. */
 import { type Memory, slice } from '../system/slab';
 
 const NOTHING = Buffer.alloc(0);
@@ -8,15 +8,15 @@ const LEAST_CAPACITY = 256;
 export class LineBuffer {
   /** Bytes that are not cut yet lie between `#start` and `#end`. */
   #bytes: Buffer = NOTHING;
-  /** What lies under them, and where they begin in it. */
+  /** The memory under them, and where they begin in it. */
   #memory = NO_MEMORY;
   #offset = 0;
   #start = 0;
   #end = 0;
-  /** Up to here there is no delimiter, or none like the one that was looked for last. */
+  /** No delimiter begins before this position: the search goes on from here. */
   #scanned = 0;
   #delimiter: Buffer = NOTHING;
-  /** The bytes are ours to write behind; otherwise they are a chunk that somebody read. */
+  /** Whether the buffer owns its memory and may append to it; if not, it is that of a read. */
   #isOwn = false;
 
   get length(): number {
@@ -24,8 +24,8 @@ export class LineBuffer {
   }
 
   /**
-   * Nothing more is cut for now: what is left moves out of memory that is the chunk's, or far too
-   * large. A read's memory is everybody's, and a few bytes of it would keep all of it.
+   * To be called when no more lines are cut for now. The rest moves to small memory of its own: a few
+   * bytes would keep all the memory of their read alive.
    */
   settle(): void {
     const { length } = this;
@@ -73,7 +73,7 @@ export class LineBuffer {
   }
 
   clear(): void {
-    // Without asking: most chunks end with a line, and this is what they come to.
+    // Unconditionally: most chunks end with a line, so this is the usual case.
     this.#bytes = NOTHING;
     this.#memory = NO_MEMORY;
     this.#offset = 0;
@@ -93,7 +93,7 @@ export class LineBuffer {
     this.#delimiter = delimiter;
     const bytes =
       this.#end === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#end);
-    // Looking for one byte is several times as fast as looking for a buffer of one.
+    // A search for a number is several times as fast as one for a buffer of one byte.
     return bytes.indexOf(delimiter.length === 1 ? (delimiter[0] ?? 0) : delimiter, this.#scanned);
   }
 
@@ -101,7 +101,7 @@ export class LineBuffer {
     if (!this.#isOwn || this.#end + more > this.#bytes.length) this.#move(more);
   }
 
-  /** Lines that were handed out are slices, so bytes are moved and never overwritten in place. */
+  /** Delivered lines are slices of the old memory, so bytes are copied, never overwritten. */
   #move(more: number): void {
     const { length } = this;
     // Doubling: a line that arrives byte by byte is copied a constant number of times.

@@ -1,4 +1,4 @@
-/** Addresses, between what users write and what the kernel takes. */
+/** Conversions between addresses as users write them and sockaddrs. */
 import { rangeError, typeError, checkInteger } from '../system/arguments';
 import { binding } from '../system/binding';
 import { lookupError } from '../system/errors';
@@ -13,7 +13,7 @@ export interface PackedAddress {
   readonly packed: Buffer;
 }
 
-/** A host that is a name, and has to be resolved before it is an address. */
+/** A host name, which has to be resolved. */
 export interface NamedAddress {
   readonly hostname: string;
   readonly port: number;
@@ -44,7 +44,7 @@ function parseInet(host: unknown, port: unknown): PackedAddress | NamedAddress {
 function parseUnix(path: unknown): PackedAddress {
   if (typeof path !== 'string') throw typeError('address path', path, 'a string');
   const bytes = Buffer.from(path, 'utf8');
-  // In an abstract name NUL is a byte like any other.
+  // In an abstract name NUL is an ordinary byte. unix(7)
   if (path.indexOf('\0') > 0) throw rangeError('address path', path, "free of '\\0'");
   const packed = binding.packUnix(bytes);
   if (packed === undefined) {
@@ -79,24 +79,24 @@ export function packAddress(address: unknown, kernel: Kernel): PackedAddress {
   return withFamily(packed);
 }
 
-/** For people, and for errors. */
+/** The address in a sockaddr. */
 export function unpackAddress(packed: Buffer): SocketAddress {
   return binding.unpackAddress(packed);
 }
 
-/** An IPv4 address, from the kernel's number for the host. */
+/** An IPv4 address, from the number of its host. */
 export function inet4Address(host: number, port: number): SocketAddress {
   const octets = `${host >>> 24}.${(host >>> 16) & 255}.${(host >>> 8) & 255}.${host & 255}`;
   return { host: octets, port, family: 'IPv4' };
 }
 
-/** What a look-up found, with the port that goes with it. */
+/** An address that a look-up found, with its port. */
 export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
   const found = unpackAddress(packed);
   return 'host' in found ? { ...found, port } : found;
 }
 
-/** The family of the sockets that can have an address. */
+/** The family of an address: `AF_UNIX`, `AF_INET` or `AF_INET6`. */
 export function familyOf(address: SocketAddress): number {
   if ('path' in address) return constants.AF_UNIX;
   return address.family === 'IPv4' ? constants.AF_INET : constants.AF_INET6;

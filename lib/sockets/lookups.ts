@@ -1,8 +1,8 @@
-/** Host names on their way to being resolved, off the loop. */
+/** Look-ups of host names that are under way, off the loop. */
 import { SystemError } from '../system/errors';
 import type { Kernel } from '../system/kernel';
 
-/** What a look-up comes to: packed addresses, or the code of its failure. */
+/** The result of a look-up: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;
 
 export class Lookups {
@@ -22,7 +22,7 @@ export class Lookups {
     this.#waiting.set(lookup, done);
   }
 
-  /** Hands out what is done. */
+  /** Passes on the results of those that are done. */
   check(): void {
     for (const [lookup, done] of [...this.#waiting]) {
       const result = this.#kernel.resolved(lookup);

@@ -9,7 +9,7 @@ import { constants, Errno } from '../system/constants';
  */
 export type SocketRole = 'unconnected' | 'connected' | 'listening';
 
-/** What a descriptor that was made elsewhere is for. */
+/** The role of a descriptor that was made elsewhere. */
 export function roleOf(fd: number): SocketRole {
   const value = new Int32Array(1);
   const ask = (option: number): number | undefined => {

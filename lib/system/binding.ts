@@ -1,4 +1,4 @@
-/** The addon: the only file that loads it, and what it exports beside the real kernel's calls. */
+/** The addon: the only file that loads it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -11,7 +11,7 @@ export const Transfer = { fd: 0, offset: 1, length: 2, result: 3, fields: 4 } as
 
 /** Calls whose arguments and results stand in shared memory, so that they carry nothing. */
 export interface SlabCalls {
-  /** The memory that is received into and sent from, from now on. */
+  /** Registers the memory that the next calls receive into and send from. */
   readonly use: (bytes: Uint8Array) => void;
   readonly recv: () => void;
   readonly send: () => void;

@@ -1,6 +1,6 @@
 /**
- * The kernel, as sockets and the loop know it: calls that take and return integers, a failure being
- * a negative errno. The addon is the real one; `asynchia/testing` has a simulated one.
+ * The kernel seam: the calls that sockets and the loop make. They take and return integers; a failure
+ * is a negative errno. `system-kernel.ts` is this machine's, `asynchia/testing` has a simulated one.
  */
 import type { Backend } from './readiness';
 import type { SocketAddress } from './address-types';
@@ -20,7 +20,7 @@ export interface LoopBackend extends Backend {
   leaveLoop(): void;
 }
 
-/** What a running map tells whoever waits for it through shared memory. */
+/** The fields of the memory that a running loop shares with the native one that waits for it. */
 export const Control = {
   /** When a turn is due without any event, in milliseconds of `monotonicMs`. */
   turnAtMs: 0,
@@ -35,15 +35,15 @@ export interface Kernel {
 
   socket(family: number, type: number, protocol: number): number;
   socketpair(family: number, type: number, pair: Int32Array): number;
-  /** Gives a descriptor away: it is no longer this process's to close. */
+  /** Gives a descriptor away: it is no longer closed at exit. */
   disown(fd: number): number;
   close(fd: number): number;
   bind(fd: number, packed: Uint8Array): number;
   connect(fd: number, packed: Uint8Array): number;
   listen(fd: number, backlog: number): number;
-  /** Puts the peer's family, host and port into `peer` where it is of IPv4. */
+  /** Writes the peer's family, host and port to `peer` if it has an IPv4 address. */
   accept(fd: number, peer: Int32Array): number;
-  /** Who was accepted last. */
+  /** The peer of the connection that was accepted last. */
   acceptedAddress(): SocketAddress;
   shutdown(fd: number, how: number): number;
   getsockname(fd: number): SocketAddress | number;
@@ -51,23 +51,23 @@ export interface Kernel {
   getsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
   setsockopt(fd: number, level: number, option: number, value: Uint8Array): number;
 
-  /** Receives at most `most` bytes into memory that is the caller's from then on. */
+  /** Receives at most `most` bytes into memory that is not written again. */
   read(fd: number, most: number, flags: number): Buffer | number;
   recv(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   send(fd: number, bytes: Uint8Array, offset: number, length: number, flags: number): number;
   sendMany(fd: number, parts: readonly Uint8Array[], offset: number): number;
   /** 1: there are bytes to read; 0: the stream has ended. */
   unread(fd: number): number;
-  /** What was sent and is not acknowledged. */
+  /** How many sent bytes are not acknowledged. */
   unacknowledged(fd: number): number;
 
-  /** A sockaddr; undefined where `host` is none, or with `isName`, where nobody has that name. */
+  /** A sockaddr; undefined if `host` is no address, or with `isName`, no known name. */
   packInet(host: string, port: number, isName: boolean): Buffer | undefined;
   /** Begins a look-up that writes to `wakeupFd` when it is done, and returns its number. */
   resolve(host: string, wakeupFd: number): number;
-  /** What a look-up came to, told once; undefined while it is under way. */
+  /** The result of a look-up, returned once; undefined while it is under way. */
   resolved(lookup: number): Buffer[] | string | undefined;
-  /** Nobody will ask what it came to. */
+  /** Discards a look-up: its result is not fetched. */
   dropLookup(lookup: number): void;
 
   createWakeup(): number;

@@ -1,4 +1,4 @@
-/** Readiness: poll(2)'s bits, and the seam between the loop and what tells it readiness. */
+/** Readiness: poll(2)'s bits, and the seam between the loop and a backend. */
 
 /** There is something to read. */
 export const POLLIN = 0x0001;
@@ -6,11 +6,11 @@ export const POLLIN = 0x0001;
 export const POLLPRI = 0x0002;
 /** A write would not block. */
 export const POLLOUT = 0x0004;
-/** An error is pending; reported unasked. */
+/** An error is pending. Reported whatever the interest. */
 export const POLLERR = 0x0008;
-/** Both directions are closed; reported unasked. */
+/** Both directions are closed. Reported whatever the interest. */
 export const POLLHUP = 0x0010;
-/** The descriptor is not open; reported unasked. */
+/** The descriptor is not open. Reported whatever the interest. */
 export const POLLNVAL = 0x0020;
 /** The peer has closed its writing side. */
 export const POLLRDHUP = 0x2000;
@@ -25,26 +25,26 @@ const NAMES = [
   ['rdhup', POLLRDHUP],
 ] as const;
 
-/** For people: `in|rdhup`. */
+/** As text: `in|rdhup`. */
 export function readinessText(bits: number): string {
   return NAMES.filter(([, bit]) => bits & bit)
     .map(([name]) => name)
     .join('|');
 }
 
-/** Any hint that the stream has ended. */
+/** The bits that hint at the end of a stream. */
 export const ENDING = POLLRDHUP | POLLHUP | POLLERR;
 
 /**
- * The seam. A backend watches descriptors, level-triggered, for bits that are poll(2)'s whatever
- * the mechanism; a mask is never 0. Every number that comes back negative is an errno.
+ * The seam. A backend watches descriptors, level-triggered. Masks are poll(2)'s bits, whatever the
+ * mechanism, and never 0. A negative result is an errno.
  */
 export interface Backend {
   /** `select`, `poll`, `epoll`. */
   readonly name: string;
-  /** Begins to watch. `EEXIST` where it does already. */
+  /** Begins to watch; `EEXIST` if the descriptor is watched already. */
   add(fd: number, mask: number): number;
-  /** Changes what is watched for; with the same mask, looks afresh at the descriptor. */
+  /** Changes what a descriptor is watched for. */
   modify(fd: number, mask: number): number;
   /** Ends watching. */
   remove(fd: number): number;

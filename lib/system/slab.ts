@@ -1,7 +1,7 @@
 /**
- * The memory that bytes are received into and sent from without much ado: a slab, which `read` cuts
- * its results off, and buffers of the caller's own. A part of the slab that was handed out is never
- * written again, so the caller owns it; one that is used up is left to the garbage collector.
+ * Memory that the addon knows, so that a transfer passes integers only: a slab, which the results of
+ * `read` are cut off from, and buffers of the caller. A part that was cut off is never written again,
+ * so the caller owns it; a slab that is used up is left to the garbage collector.
  */
 import { markAsUntransferable } from 'node:worker_threads';
 
@@ -12,10 +12,10 @@ const SLAB_BYTES = 128 * 1024;
 /** Reads larger than this are cut short: what is left is there for the next one. */
 const MOST_BYTES = 1024 * 1024;
 
-/** What lies under a buffer. Asking a buffer for it is slow, so it is asked once. */
+/** The memory under a buffer. Its getter is slow, so it is read once. */
 export type Memory = Buffer['buffer'];
 
-/** Where `subarray` gets its result from; asking there at once takes less than half the time. */
+/** The class that `subarray` makes; making one directly takes less than half the time. */
 const { [Symbol.species]: FastBuffer } = Buffer as unknown as {
   readonly [Symbol.species]: new (memory: Memory, offset: number, length: number) => Buffer;
 };
@@ -30,7 +30,7 @@ const { fd: FD, offset: OFFSET, length: LENGTH, result: RESULT } = Transfer;
 /** Memory that the addon knows, so that a call carries no more than integers. */
 class RegisteredMemory {
   readonly #transfer = new Int32Array(Transfer.fields);
-  // This copy's own: another one of this file may run in the same thread, over the same addon.
+  // Not shared: another copy of this file may run in the same thread, over the same addon.
   readonly #calls = binding.makeSlab(this.#transfer);
 
   /** recv(2) into it. */
@@ -63,16 +63,16 @@ export class Slab extends RegisteredMemory {
   /** Registered with the addon, so that a call that receives into it carries nothing. */
   bytes: Buffer = Buffer.alloc(0);
   #memory = this.bytes.buffer;
-  /** Up to here it is handed out. */
+  /** How many bytes are cut off. */
   offset = 0;
-  /** What was handed out last, and where it lies: what is sent on needs no more than integers. */
+  /** The part that was cut off last, and its offset: sending it on passes integers only. */
   last = this.bytes;
   lastOffset = 0;
 
   /** Makes room for a read of `wanted` bytes and returns how many of them there is room for. */
   room(wanted: number): number {
     const left = this.bytes.length - this.offset;
-    // A slab is given up before it is full where a short rest would cut reads to pieces.
+    // A slab is replaced before it is full: a short rest would cut reads to pieces.
     const least = Math.min(wanted, MOST_BYTES);
     if (left >= Math.min(least, this.bytes.length >>> 2) && left > 0) return Math.min(wanted, left);
     this.#renew(least);
@@ -82,7 +82,7 @@ export class Slab extends RegisteredMemory {
   #renew(least: number): void {
     this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
     this.#memory = this.bytes.buffer;
-    // Whoever transferred one part to another thread would take everybody's.
+    // Transferring one part to another thread would detach all others.
     markAsUntransferable(this.#memory);
     this.offset = 0;
     this.last = this.bytes;
@@ -106,13 +106,13 @@ export class Slab extends RegisteredMemory {
 }
 
 /**
- * A buffer of a caller's own that is used again and again: from the second time on it is registered
- * as the slab is. One is kept alive by that, until another takes its place.
+ * A buffer of the caller that is used again and again: it is registered from its second use on. One
+ * buffer is kept alive by that, until another is registered.
  */
 export class RegisteredBuffer extends RegisteredMemory {
   #bytes: Uint8Array | undefined = undefined;
   #length = 0;
-  /** What was used last, and is not registered. */
+  /** The buffer that was used last, if it is not registered. */
   #candidate: Uint8Array | undefined = undefined;
 
   /** Whether `bytes` are registered, and their memory was not transferred away meanwhile. */

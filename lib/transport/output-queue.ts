@@ -1,11 +1,11 @@
-/** Bytes that wait to be sent: copied, so that whoever handed them in may use the memory again. */
+/** Bytes that wait to be sent. They are copies, so that the caller may use its memory again. */
 import { WOULD_BLOCK } from '../system/constants';
 import type { SocketSurface } from '../sockets/socket';
 
 const BLOCK_BYTES = 16 * 1024;
-/** Shorter pieces (delimiters, headers) are copied faster by hand than by a call. */
+/** Shorter pieces (delimiters, headers) are copied faster by a loop than by a call. */
 const SHORT_BYTES = 32;
-/** Empty queues that are kept, with a block each, for the next handler that needs one. */
+/** How many empty queues are kept, with a block each. */
 const MOST_SPARE_QUEUES = 64;
 
 /** What one sendmsg(2) takes, as the addon has it. */
@@ -16,7 +16,7 @@ export class OutputQueue {
   static readonly blockBytes = BLOCK_BYTES;
   static readonly #spare: OutputQueue[] = [];
 
-  /** An empty queue. Handlers have one only while they have something to send. */
+  /** An empty queue. A transport has one only while it has something to send. */
   static take(): OutputQueue {
     return OutputQueue.#spare.pop() ?? new OutputQueue();
   }
@@ -75,7 +75,7 @@ export class OutputQueue {
     return count;
   }
 
-  /** Forgets what waits, and offers itself to the next that needs a queue. */
+  /** Empties the queue, and keeps it for the next transport that needs one. */
   giveBack(): void {
     this.#clear();
     if (OutputQueue.#spare.length < MOST_SPARE_QUEUES) OutputQueue.#spare.push(this);
@@ -84,7 +84,7 @@ export class OutputQueue {
   /** Keeps one block, of the usual size. */
   #clear(): void {
     const kept = this.#blocks[0]?.length === BLOCK_BYTES ? 1 : 0;
-    // Setting an array's length is slow even where it is no change.
+    // Setting an array's length is slow, also to the same value.
     if (this.#blocks.length !== kept) this.#blocks.length = kept;
     this.length = 0;
     this.#start = 0;

@@ -26,8 +26,8 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
     const { flags, phase } = this;
     if (phase !== open && phase !== halfClosed) return this.#otherInterest();
     let mask = (flags & (writable | hungUp | broken)) === writable ? POLLOUT : 0;
-    // A paused handler hears of the end by POLLRDHUP, which is level-triggered: once delivered, it
-    // would be reported again at once.
+    // A paused handler gets the end by POLLRDHUP. That is level-triggered, so it is watched for only
+    // until it is handled.
     if (phase === open && !(flags & (inputShut | inputParked))) {
       mask |= POLLRDHUP;
       if (flags & readable) mask |= POLLIN;
