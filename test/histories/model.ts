@@ -1,9 +1,10 @@
 /**
  * The rules as a program: which callbacks every handler must get, and when. The kernel (`End`) is
  * given; this file and `Actor` describe what the library must do with it.
+ *
  * Where the kernel may decide, the model gets its decision (`Seen`): the order in which a wait
- * reported the descriptors, and when all of a large output was taken. Everything else must match the model,
- * callback by callback and byte by byte.
+ * reported the descriptors, and when all of a large output was taken. Everything else must match the
+ * model, callback by callback and byte by byte.
  */
 import { Actor } from './actor';
 import { type Bits, End, NOTHING, type Seen, type SeenTurn } from './kernel';
