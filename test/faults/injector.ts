@@ -1,4 +1,5 @@
-/** Injects faults into the system calls of the addon, in this process. Calls of Node, libuv and
+/**
+ * Injects faults into the system calls of the addon, in this process. Calls of Node, libuv and
  * peers are not affected.
  */
 import { execFileSync } from 'node:child_process';

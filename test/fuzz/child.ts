@@ -1,4 +1,5 @@
-/** One random run of calls, in a process of its own: child.js FACE SEED CALLS. FUZZ_TRACE=1 writes
+/**
+ * One random run of calls, in a process of its own: child.js FACE SEED CALLS. FUZZ_TRACE=1 writes
  * each call to stderr before it is made: the last one shown ended the process.
  */
 import { mkdtempSync, rmSync, writeSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** The model's handler: what it does when it is asked to, and what it remembers. */
+/** The model's handler: its actions and its state. */
 import { type End, FLOOD_BYTES } from './kernel';
 import type { Model } from './model';
 import { type Cast, type Player, Role } from './stage';
@@ -12,23 +12,23 @@ export class Actor implements Player {
   bufferedAmount = 0;
   isClogged = false;
   isMember = true;
-  /** The turn in which it came into the map: a wait that began before is not for it (rule 6). */
+  /** The iteration in which it was registered: an earlier wait has no events for it (rule 6). */
   since: number;
   isConnecting = false;
-  /** What its transfers failed with: it ends as soon as all that came before is read. */
+  /** The error of a failed transfer: it ends when all earlier bytes are read. */
   failure: string | undefined;
-  /** The peer's end was told, or waits for output to be sent (rule 14). */
+  /** handleEnd was called, or handleClose waits until output is sent (rule 14). */
   hasReadEnd = false;
-  /** `end` has sent all: what still comes is thrown away until the peer ends. */
+  /** `end` has sent everything: received bytes are discarded until the peer ends. */
   isLingering = false;
   isEnding = false;
-  /** Paused with bytes before the end: hears nothing until it reads (rules 2 and 5). */
+  /** Paused with bytes before the end: no callbacks until it reads (rules 2 and 5). */
   isParked = false;
   isHungUp = false;
   isUrgentTold = false;
   isDrainWanted = false;
   isFlushDue = false;
-  /** A listener's connections, and how many it takes at a time (rule 12). */
+  /** A listener's connections, and how many it accepts per iteration (rule 12). */
   readonly backlog: { readonly end: End; readonly isRaw: boolean }[] = [];
   burst = 1;
   lastAccept = 0;
@@ -47,13 +47,13 @@ export class Actor implements Player {
     return this.failure !== undefined;
   }
 
-  /** Whether it waits to be told that it can write. */
+  /** Whether it waits for handleWrite or handleDrain. */
   get awaitsOutput(): boolean {
     if (this.isDrainWanted) return true;
     return this.writable && this.bufferedAmount === 0 && !this.role.isShut && !this.role.isEnded;
   }
 
-  /** All is sent, and could not be told while it was out of the map. */
+  /** Everything was sent, and handleDrain is pending since it was deregistered. */
   get owesDrain(): boolean {
     return this.isDrainWanted && this.connected && this.bufferedAmount === 0 && !this.hasFailed;
   }
@@ -79,7 +79,7 @@ export class Actor implements Player {
     this.model.note(this, `has ${this.receive(n)}`);
   }
 
-  /** Whoever reads is told afresh of what is still there. */
+  /** After a read, further events are reported again. */
   receive(n: number): number {
     const count = this.socket.receive(n);
     const verdict = count > 0 ? undefined : this.socket.verdict;
@@ -93,16 +93,16 @@ export class Actor implements Player {
     return count;
   }
 
-  /** Rule 15: no exception, but an end. */
+  /** Rule 15: handleClose instead of an exception. */
   fail(error: string): void {
     this.failure ??= error;
     this.model.pending.add(this);
   }
 
   transmit(n: number): void {
-    // An attempt that failed is told as such; until then what it is to send is kept.
+    // A failed attempt calls handleConnectFailed; until then output is kept.
     if (this.hasFailed && !this.isConnecting) {
-      // `sendAll` says to wait for a drain, which cannot come: that is told by an end.
+      // `sendAll` returns false, but no drain can come: handleClose is called.
       if (!this.role.cast.isBuffered) return;
       this.isDrainWanted = true;
       this.model.pending.add(this);
@@ -117,7 +117,7 @@ export class Actor implements Player {
     if (!this.connected || this.writable) this.setWritable(true);
     else if (!this.model.isDispatching) this.sendBuffered();
     else if (!this.isFlushDue) {
-      // Small pieces of one callback leave together.
+      // Small chunks of one callback are sent together.
       this.isFlushDue = true;
       this.model.unflushed.push(this);
     }
@@ -141,7 +141,7 @@ export class Actor implements Player {
 
   sendBuffered(): void {
     if (this.isClogged) {
-      // Some more of it; how much is the kernel's affair.
+      // A part of it; how much is up to the kernel.
       const error = this.socket.send(1);
       if (error !== undefined) this.#lose(error);
       else if (this.model.seen.emptied.includes(this.role.id)) {
@@ -187,7 +187,7 @@ export class Actor implements Player {
     if (this.bufferedAmount === 0) this.#finishOutput();
   }
 
-  /** All is sent after `end`. */
+  /** Everything was sent after `end`. */
   #finishOutput(): void {
     if (this.isConnecting) {
       this.setWritable(true);
@@ -199,13 +199,13 @@ export class Actor implements Player {
     }
   }
 
-  /** What one callback has sent leaves before its socket is closed. */
+  /** Output of a callback is sent before its socket is closed. */
   sendHeld(): void {
     if (this.isFlushDue && this.connected && !this.writable) this.sendBuffered();
     this.isFlushDue = false;
   }
 
-  /** Rule 14: what `handleClose` has sent is sent on, and nothing but the cleanup is told. */
+  /** Rule 14: output of `handleClose` is still sent; then only handleCleanup is called. */
   linger(): boolean {
     if (!this.isMember || this.isLingering) return false;
     this.sendHeld();
@@ -215,7 +215,7 @@ export class Actor implements Player {
     return true;
   }
 
-  /** Rule 3: `handleCleanup` once, when it is out of the map and closed, and then nothing. */
+  /** Rule 3: `handleCleanup` once, deregistered and closed, and no callbacks after it. */
   close(): void {
     if (this.closed) return;
     this.sendHeld();
@@ -223,7 +223,7 @@ export class Actor implements Player {
     this.closed = true;
     this.connected = this.isConnecting = this.isClogged = false;
     this.bufferedAmount = 0;
-    // Past an urgent byte; whatever else lies there is thrown away with it.
+    // Past an urgent byte; the rest is discarded.
     if (this.hasReadEnd) this.socket.receive(Infinity);
     this.socket.close();
     for (const { end } of this.backlog) end.close(true);
@@ -250,7 +250,7 @@ export class Actor implements Player {
     const raw = this.socket.peer;
     const isThere = this.role.raw === 'open' || this.role.raw === 'ended';
     if (isThere && this.isClogged && this.isMember) {
-      // The peer reads, the kernel takes more, until it has taken all.
+      // The peer reads, and the kernel takes more, until it has taken everything.
       this.model.turnRounds(() => raw?.receive(Infinity));
     }
     if (!isThere || raw === undefined || raw.isClosed) return;

@@ -1,15 +1,15 @@
-/** Lives a history on a map, and holds it against the model. */
-import { Life, type MapClass } from './life';
+/** Plays a history on a map, and compares it with the model. */
+import { RealStage, type MapClass } from './real-stage';
 import { Model } from './model';
 import type { Step } from './stage';
 
-/** Less than any time-out of the library: whoever stood still for longer has seen it fall due. */
+/** Less than any time-out of the library: after a longer pause one may have expired. */
 const STANDSTILL_MS = 4000;
 
-/** Throws, with both traces from where they part, if a map does not do what the model says. */
+/** Throws an error with both traces from the first difference, if map and model differ. */
 export function check(history: readonly Step[], mapClass: MapClass): void {
   const began = performance.now();
-  const life = new Life(mapClass).play(history);
+  const life = new RealStage(mapClass).play(history);
   if (performance.now() - began > STANDSTILL_MS) {
     check(history, mapClass);
     return;

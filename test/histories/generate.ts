@@ -13,7 +13,7 @@ const cast: fc.Arbitrary<Cast> = fc.record({
 const who = fc.nat(11);
 const n = fc.constantFrom(1, 2, 5, 100, 3000, 10_000);
 
-/** How often each is drawn, of those that befall one handler. */
+/** The frequency of each step on one handler. */
 const shares: Record<Exclude<PlayerAct, 'rawReceive'>, number> = {
   rawSend: 14,
   send: 8,
@@ -54,10 +54,10 @@ const ofAny: readonly fc.WeightedArbitrary<Step>[] = [
 const cancel = fc.record({ act: fc.constant('cancel' as const), who });
 const closeMap = fc.constant<Step>({ act: 'closeMap' });
 
-/** What takes something from a handler that may be next in the same batch (rules 6 and 7). */
+/** Steps that affect a handler later in the same batch (rules 6 and 7). */
 const withdrawals = ['pause', 'wantNoWrite', 'remove', 'close'] satisfies PlayerAct[];
 
-/** What can be done in a callback as well. */
+/** Steps that are possible in a callback, too. */
 const action = fc.oneof(
   ...ofOne,
   {
@@ -114,7 +114,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: closeMap },
 );
 
-/** Of some ten steps to a few hundred. */
+/** From about ten steps to a few hundred. */
 export const anyHistory: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.record({ act: fc.constant('open' as const), cast }),

@@ -1,10 +1,10 @@
 /**
- * The model's kernel: what a stream socket is to those who hold its two ends, as unix(7) and tcp(7)
- * have it on one machine, where what one end does has arrived at the other when it returns.
+ * The model's kernel: a stream socket with its two ends, after unix(7) and tcp(7) on one machine,
+ * where an action of one end has arrived at the other when it returns.
  */
 export type Kind = 'unix' | 'tcp';
 
-/** What `wait` may report of an end. `ended` is POLLRDHUP, `broken` POLLERR. */
+/** The readiness of an end. `ended` is POLLRDHUP, `broken` POLLERR. */
 export interface Bits {
   readonly in: boolean;
   readonly out: boolean;
@@ -26,20 +26,20 @@ export const NOTHING: Bits = {
 export class End {
   peer: End | undefined;
   isClosed = false;
-  /** Bytes that lie unread; an urgent one, which is not received among them, does not count. */
+  /** Unread bytes, without an urgent one, which is not received in order. */
   unread = 0;
-  /** How many unread bytes lie before the urgent one; undefined where there is none. */
+  /** How many unread bytes precede the urgent one; undefined if there is none. */
   urgentAt: number | undefined;
   /** The kernel takes no more bytes. */
   isFull = false;
-  /** More was sent than the kernel took at once: how much of it has come is its own affair. */
+  /** More was sent than the kernel takes at once: how much of it has arrived is not specified. */
   isFlooded = false;
   /** The peer has ended its side; we have ended ours. */
   hasReceivedEnd = false;
   hasSentEnd = false;
   /** Reset, or the peer's end is closed so that nothing can be sent to it. */
   isGone = false;
-  /** `SO_ERROR`, which tells itself once. */
+  /** `SO_ERROR`, which is cleared when it is read. */
   error: string | undefined;
 
   constructor(readonly kind: Kind) {}
@@ -78,7 +78,7 @@ export class End {
     if (this.kind === 'tcp' && this.error !== undefined) return this.takeError();
     const { peer } = this;
     if (this.isGone || this.hasSentEnd || peer === undefined) return 'EPIPE';
-    // TCP learns from the answer to what it sends that nobody is there any more.
+    // TCP learns of a closed peer from the answer to what it sends.
     if (peer.isClosed) this.#break();
     else peer.unread += count;
     return undefined;
@@ -97,9 +97,9 @@ export class End {
     return count;
   }
 
-  /** What recv(2) says where nothing is unread: an error, `end`, or nothing yet. */
+  /** The result of recv(2) without unread bytes: an error, `end`, or undefined for would-block. */
   get verdict(): string | undefined {
-    // TCP remembers the end of the stream before any error that came later.
+    // TCP reports the end of the stream before a later error.
     if (this.kind === 'tcp' && this.hasReceivedEnd) return 'end';
     return this.takeError() ?? (this.hasReceivedEnd || this.isGone ? 'end' : undefined);
   }
@@ -127,29 +127,29 @@ export class End {
     }
   }
 
-  /** A reset has come. One that has had the end of the stream says it in another way. tcp(7) */
+  /** A reset has arrived; after the end of the stream it is reported as EPIPE (tcp(7)). */
   #break(): void {
     this.isGone = true;
     this.error = this.hasReceivedEnd ? 'EPIPE' : 'ECONNRESET';
   }
 }
 
-/** What the kernel was free to do in a turn; by the numbers of handlers. */
+/** What the kernel decided in an iteration, by handler numbers. */
 export interface SeenTurn {
-  /** Whom the wait reported, in its order. */
+  /** The reported handlers, in order. */
   readonly order: number[];
-  /** Whose large output it took more of, and whose all of it. */
+  /** Handlers of whose large output it took a part, and those of whose it took all. */
   readonly wrote: number[];
   readonly emptied: number[];
 }
 
 export interface Seen {
   readonly turns: SeenTurn[];
-  /** How many turns each step took that takes many. */
+  /** The number of iterations of each step that takes several. */
   readonly rounds: number[];
-  /** In which order the map closed its handlers. */
+  /** The order in which the map closed its handlers. */
   readonly closing: number[];
 }
 
-/** More than the kernel takes at once. */
+/** More bytes than the kernel takes at once. */
 export const FLOOD_BYTES = 1 << 20;

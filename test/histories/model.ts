@@ -1,10 +1,10 @@
 /**
- * The rules as a program: what every handler has to be told, and when. The kernel (`End`) is a given;
- * what is here, and in `Actor`, is what the library has to make of it.
+ * The rules as a program: which callbacks every handler must get, and when. The kernel (`End`) is
+ * given; this file and `Actor` describe what the library must do with it.
  *
- * Where the kernel is free, the model is told what it did (`Seen`): in which order a wait reported
- * the descriptors, and when it has taken the whole of a large output. All else has to be as the model
- * says, callback by callback and byte by byte.
+ * Where the kernel may decide, the model gets its decision (`Seen`): the order in which a wait
+ * reported the descriptors, and when all of a large output was taken. Everything else must match the
+ * model, callback by callback and byte by byte.
  */
 import { Actor } from './actor';
 import { type Bits, End, NOTHING, type Seen, type SeenTurn } from './kernel';
@@ -14,9 +14,9 @@ export class Model extends Stage<Actor> {
   isClosed = false;
   isDispatching = false;
   turnNumber = 0;
-  /** What the kernel did in this turn. */
+  /** The kernel's decisions in this iteration. */
   seen: SeenTurn = { order: [], wrote: [], emptied: [] };
-  /** To be looked at when the events of the turn are through. */
+  /** To be checked after the events of the iteration. */
   pending = new Set<Actor>();
   unflushed: Actor[] = [];
   #timers: { readonly fn: () => void; isDue: boolean }[] = [];
@@ -88,7 +88,7 @@ export class Model extends Stage<Actor> {
     this.#calls.push(fn);
   }
 
-  /** What sends within a callback is sent when it returns. */
+  /** Output of a callback is sent when it returns. */
   asCallback(fn: () => void): void {
     const wasDispatching = this.isDispatching;
     this.isDispatching = true;
@@ -110,7 +110,7 @@ export class Model extends Stage<Actor> {
     this.turnRounds();
   }
 
-  /** So many turns as the step took, each after `prepare`. */
+  /** As many iterations as the step took, each after `prepare`. */
   turnRounds(prepare?: () => void): void {
     for (let left = this.#all.rounds.shift() ?? 0; left > 0; left--) {
       prepare?.();
@@ -122,7 +122,7 @@ export class Model extends Stage<Actor> {
     this.seen = this.#all.turns.shift() ?? { order: [], wrote: [], emptied: [] };
     const ready = new Map(this.players.map((actor) => [actor, this.#report(actor)]));
     const [timers, calls] = [this.#timers, this.#calls];
-    // What callbacks of this turn ask for is for the next (rule 11).
+    // Timers and calls added in this iteration run in the next (rule 11).
     this.#timers = [];
     this.#calls = [];
     this.turnNumber++;
@@ -162,7 +162,7 @@ export class Model extends Stage<Actor> {
     }
   }
 
-  /** What a wait that begins now reports of a handler; undefined where that is nothing. */
+  /** The readiness that a wait starting now reports for a handler; undefined for none. */
   #report(actor: Actor): Bits | undefined {
     const { socket, role } = actor;
     if (!actor.isMember) return undefined;
@@ -182,13 +182,13 @@ export class Model extends Stage<Actor> {
       hungUp: bits.hungUp,
       broken: bits.broken,
     };
-    // Of the end alone a paused handler with bytes unread cannot be told: select spares itself that.
+    // An end alone has no callback for a paused handler with unread bytes: select does not report it.
     const isOptional = !actor.readable && socket.unread > 0 && !report.out && !report.urgent;
     if (isOptional && !this.seen.order.includes(role.id)) return undefined;
     return Object.values(report).includes(true) ? report : undefined;
   }
 
-  /** In the order except, read, write, end; and the end only where nothing is left to read. */
+  /** In the order except, read, write, end; the end only when all bytes are read. */
   #dispatch(actor: Actor, bits: Bits): void {
     if (actor.isConnecting) {
       this.#settleConnect(actor, actor.socket.takeError());
@@ -220,7 +220,7 @@ export class Model extends Stage<Actor> {
     }
   }
 
-  /** A lone connection is accepted alone; a listener that is ready turn after turn takes more. */
+  /** One connection at first; a listener that stays ready accepts more per iteration. */
   #accept(listener: Actor): void {
     listener.burst = this.turnNumber === listener.lastAccept + 1 ? 2 * listener.burst : 1;
     listener.lastAccept = this.turnNumber;
@@ -235,7 +235,7 @@ export class Model extends Stage<Actor> {
     }
   }
 
-  /** One that failed, or whose output was all that kept it. */
+  /** A handler that failed, or that stayed open only for its output. */
   #lookAt(actor: Actor): void {
     if (!actor.isMember) return;
     if (actor.isConnecting) this.#settleConnect(actor, actor.failure);
@@ -258,7 +258,7 @@ export class Model extends Stage<Actor> {
     if (socket.unread > 0) {
       if (!actor.readable) {
         const isBroken = actor.hasFailed || actor.isHungUp || bits.hungUp || bits.broken;
-        // It would wait for ever: to be told that it can write, which cannot come.
+        // It waits for handleWrite or handleDrain, which cannot come.
         if (isBroken && actor.awaitsOutput) {
           const broken = bits.broken || actor.isHungUp;
           this.#finish(actor, this.#errorOf(actor, { ...bits, broken }));
@@ -267,14 +267,14 @@ export class Model extends Stage<Actor> {
         actor.isParked = true;
         actor.isHungUp ||= isBroken;
       }
-      // With both directions closed, writing has no point any more.
+      // With both directions closed, nothing can be written.
       this.#transfer(actor, { ...bits, out: bits.out && !bits.hungUp });
       return;
     }
     const verdict = socket.verdict;
     const isOver = actor.hasFailed || bits.hungUp || bits.ended;
     if (verdict !== undefined && verdict !== 'end') {
-      // A reset tells its error once, and then that it is the end.
+      // A reset is reported first as an error, then as the end.
       if (isOver || socket.verdict === 'end') this.#finish(actor, verdict);
       else this.tell(actor, 'except', verdict);
     } else if (verdict === 'end' || isOver) {
@@ -292,7 +292,7 @@ export class Model extends Stage<Actor> {
     }
   }
 
-  /** What a stream ended with: a failed transfer, the socket's error, or output that is lost. */
+  /** The error of an end: of a failed transfer, of the socket, or of lost output. */
   #errorOf(actor: Actor, bits: Bits): string | undefined {
     const told = actor.failure ?? (bits.broken ? actor.socket.takeError() : undefined);
     return told ?? (bits.hungUp && actor.bufferedAmount > 0 ? 'EPIPE' : undefined);
@@ -306,7 +306,7 @@ export class Model extends Stage<Actor> {
     }
   }
 
-  /** Rule 3: the remote end has closed. Who ended itself was waiting for it, and is not told. */
+  /** Rule 3: the peer has closed. A handler that called end() does not get handleClose. */
   #finish(actor: Actor, error = ''): void {
     actor.isEnding = true;
     actor.hasReadEnd ||= error === '';

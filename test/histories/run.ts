@@ -1,4 +1,4 @@
-/** Lives many random histories: `npm run check -- histories --count 100000 --seed 1 --map epoll`. */
+/** Plays many random histories: `npm run check -- histories --count 100000 --seed 1 --map epoll`. */
 import { setImmediate as turnOfNode } from 'node:timers/promises';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -8,9 +8,9 @@ import { makeProgress } from '../../bench/progress';
 
 import { check } from './check';
 import { anyHistory } from './generate';
-import { mapClasses } from './life';
+import { mapClasses } from './real-stage';
 
-/** So many histories come of one seed, and the next of the next: any failure is soon lived again. */
+/** Histories per seed; the next come from the next seed, so that a failure is quickly repeated. */
 const PER_SEED = 100;
 
 interface Options {
@@ -49,7 +49,7 @@ async function run({ count, seed, map }: Options): Promise<boolean> {
       return false;
     }
     done += numRuns;
-    // Node frees what an addon has for its objects when its loop turns.
+    // Node frees the memory of an addon's objects only in its loop.
     await turnOfNode();
   }
   progress.stop();
@@ -59,11 +59,11 @@ async function run({ count, seed, map }: Options): Promise<boolean> {
 }
 
 const command = new Command('npm run check -- histories')
-  .description('Lives random histories on every map, and holds each against the model.')
+  .description('Plays random histories on every map, and compares each with the model.')
   .option('--count <n>', 'how many histories', whole, 1000)
-  .option('--seed <n>', 'the first seed; another each time where it is left out', whole)
+  .option('--seed <n>', 'the first seed (default: a random one)', whole)
   .addOption(
-    new Option('--map <name>', 'one map alone').choices(mapClasses.map(({ backend }) => backend)),
+    new Option('--map <name>', 'one map only').choices(mapClasses.map(({ backend }) => backend)),
   )
   .parse();
 const { seed = Math.floor(Math.random() * 1e8), ...others } = command.opts<Partial<Options>>();

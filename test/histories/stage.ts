@@ -1,7 +1,7 @@
-/** What a history is made of, and how it is played: the same on the model and on a real map. */
+/** The steps of a history, and how they are played, on the model and on a real map. */
 import type { Kind } from './kernel';
 
-/** What a handler may be told. */
+/** The callbacks of a handler. */
 export type EventName =
   | 'accept'
   | 'connect'
@@ -14,17 +14,17 @@ export type EventName =
   | 'close'
   | 'cleanup';
 
-/** What a new handler is like. */
+/** The properties of a new handler. */
 export interface Cast {
   readonly kind: Kind;
   /** Sends by `sendAll`; otherwise by `send`, and asks for `handleWrite` itself. */
   readonly isBuffered: boolean;
   readonly allowHalfOpen: boolean;
-  /** The other end is a bare socket, and no handler. */
+  /** The other end is a raw socket without a handler. */
   readonly hasRawPeer: boolean;
 }
 
-/** One step. `who` picks one of those who can take it; where nobody can, it is left out. */
+/** One step. `who` selects a handler that can take it; without one, the step is skipped. */
 export type Step =
   | { readonly act: 'turn' | 'settle' | 'closeMap' }
   | { readonly act: 'open' | 'listen' | 'refused'; readonly cast: Cast }
@@ -34,21 +34,21 @@ export type Step =
   | { readonly act: 'timer' | 'call'; readonly then: Step }
   | { readonly act: 'cancel'; readonly who: number };
 
-/** What both a handler and its model know of their part. */
+/** The state shared by a handler and its model. */
 export class Role {
-  /** What to do when it is told something, once each. */
+  /** The actions for its callbacks, each run once. */
   readonly plans = new Map<EventName, Step[]>();
   readBytes = 65536;
   isInMap = true;
   isListener = false;
-  /** How many connections wait to be accepted. */
+  /** The number of connections in the backlog. */
   waiting = 0;
   /** `end` was called; the sending side was shut down. */
   isEnded = false;
   isShut = false;
-  /** The other end, where it is a bare socket. */
+  /** The other end, if it is a raw socket. */
   raw: 'none' | 'open' | 'ended' | 'closed' = 'none';
-  /** What either side may still send, so that small data always finds room in the kernel. */
+  /** What each side may still send, so that small data always fits in the kernel's buffers. */
   credit = 50_000;
   rawCredit = 50_000;
 
@@ -67,7 +67,7 @@ export interface Player {
   readonly bufferedAmount: number;
   /** More is buffered than the kernel takes, until the peer reads. */
   readonly isClogged: boolean;
-  /** An urgent byte has come and was not passed yet. */
+  /** An urgent byte has arrived and was not passed yet. */
   readonly hasUrgent: boolean;
   setReadable(readable: boolean): void;
   setWritable(writable: boolean): void;
@@ -78,7 +78,7 @@ export interface Player {
   shut(): void;
   end(): void;
   close(): void;
-  /** What the other end does, where it is a bare socket. */
+  /** Actions of the other end, if it is a raw socket. */
   rawSend(n: number): void;
   rawSendUrgent(): void;
   rawEnd(): void;
@@ -98,7 +98,7 @@ const hasRawLeft = ({ role, closed }: Player): boolean =>
   !closed && (role.raw === 'open' || role.raw === 'ended');
 const hasRaw = (player: Player): boolean => !player.closed && player.role.raw === 'open';
 
-/** What can be done to a handler or by its peer, and when. */
+/** The actions on a handler or by its peer, and their conditions. */
 const acts = {
   send: {
     can: (it) => isStream(it) && canSend(it) && (it.role.cast.isBuffered || it.connected),
@@ -202,7 +202,7 @@ const acts = {
       it.rawClose(true);
     },
   },
-  /** May take turns, and so is nothing for a callback. */
+  /** May run iterations, so it is not possible in a callback. */
   rawReceive: {
     can: (it) => it.role.raw === 'open' || it.role.raw === 'ended',
     go: (it) => it.rawReceive(),
@@ -218,7 +218,7 @@ export interface Cancellable {
 
 /** Plays a history: on the model, or on a real map. */
 export abstract class Stage<P extends Player> {
-  /** Every step, and all that any handler was told. */
+  /** Every step, and all callbacks. */
   readonly trace: string[] = [];
   readonly players: P[] = [];
   readonly #timers: Cancellable[] = [];
@@ -232,21 +232,21 @@ export abstract class Stage<P extends Player> {
   protected abstract connect(listener: P, cast: Cast): void;
   protected abstract callIn0(fn: () => void): Cancellable;
   protected abstract callNext(fn: () => void): void;
-  /** One turn of the loop. */
+  /** One iteration of the loop. */
   protected abstract turn(): void;
-  /** Turns until one brings nothing. */
+  /** Iterates until nothing happens. */
   protected abstract turnUntilQuiet(): void;
   protected abstract closeMap(): void;
   abstract knock(listener: P): void;
   abstract remove(player: P): void;
   abstract add(player: P): void;
 
-  /** The whole of a history, and an end that shows what is left. */
+  /** Plays all steps of a history, then reads what is left. */
   play(history: readonly Step[]): this {
     for (const step of history) this.#perform(step);
     this.#perform({ act: 'settle' });
     const receive = (): void => {
-      // Not one that comes into being meanwhile.
+      // Not a handler created meanwhile.
       for (const player of [...this.players]) player.rawReceive();
     };
     receive();
@@ -256,7 +256,7 @@ export abstract class Stage<P extends Player> {
     return this;
   }
 
-  /** A handler is told something: it is written down, and what was planned for it is done. */
+  /** Records a callback of a handler, and runs its planned action. */
   tell(player: P, event: EventName, detail = ''): void {
     this.note(player, detail === '' ? event : `${event} ${detail}`);
     const step = player.role.plans.get(event)?.shift();
@@ -294,7 +294,7 @@ export abstract class Stage<P extends Player> {
         return;
       case 'replace':
         if (this.isClosed) return;
-        // What is opened at once is likely to get the descriptor's number.
+        // A descriptor opened now is likely to reuse the number.
         this.#pick(step, isStream, (player) => {
           player.close();
           if (!this.isClosed) this.open(step.cast);
@@ -345,7 +345,7 @@ export abstract class Stage<P extends Player> {
     else this.callNext(run);
   }
 
-  /** Nobody asks for what never ends, and then the map has to come to rest (rule 5). */
+  /** Without unfinished work the map must become idle (rule 5). */
   #settle(): void {
     for (const player of this.players) {
       player.role.readBytes = 65536;

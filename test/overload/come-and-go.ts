@@ -1,7 +1,7 @@
 /**
- * Connections that come, and go in every way: asked and closed, half-closed, reset with the answer
- * on its way, reset at once, and vanished without a word, as when a cable is pulled (TCP_REPAIR,
- * where we may; else silent). Those have nothing but `idleTimeoutSeconds` to end them.
+ * Connections that end in every way: closed after an answer, half-closed, reset before the answer
+ * arrives, reset at once, and lost without a packet, as when a cable is pulled (TCP_REPAIR, with
+ * root's rights; else silent). Only `idleTimeoutSeconds` ends the lost ones.
  */
 import { Server, type Socket, type SocketMap } from 'asynchia';
 

@@ -1,6 +1,6 @@
 /**
  * Far more clients at once than the backlog holds. The kernel drops what does not fit, and the
- * clients' kernel tries again; everybody is served, and who is connected is answered meanwhile.
+ * clients' kernel retries; all are served, and open connections are answered meanwhile.
  */
 import { readFileSync } from 'node:fs';
 
@@ -9,7 +9,7 @@ import { Server } from 'asynchia';
 import { census, Echo } from './servers';
 import { play } from './stage';
 
-/** All connect at once and ask; they stay until all are answered. */
+/** All connect at the same time and send; they stay until all are answered. */
 const STORM = `
 port, count = args
 stays = connected(port)
@@ -58,7 +58,7 @@ play('connect-storm', async (stage) => {
   const storm = await stage.peers(STORM, port, stage.connections);
   await stage.until(() => census.now === 1, 'the one that stays');
   const overflows = listenOverflows();
-  // It comes while the listener is busy elsewhere, so that it is sure to be too much.
+  // The storm comes while the loop is busy, so that the backlog certainly overflows.
   server.setReadable(false);
   stage.begin();
   await storm.says('stormed');

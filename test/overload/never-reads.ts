@@ -1,6 +1,6 @@
 /**
- * Peers that ask without end and never read an answer. A handler that stops reading while its
- * answers wait keeps a high-water mark's worth for each; `idleTimeoutSeconds` ends those that stay so.
+ * Peers that send endlessly and never read an answer. A handler that stops reading while its
+ * output is buffered keeps at most highWaterMark for each; `idleTimeoutSeconds` ends such connections.
  */
 import { Server, type Socket, type SocketMap } from 'asynchia';
 

@@ -1,7 +1,7 @@
 /**
  * Peers that send one byte a second (in the short form, twenty), peers that stop in the middle of a
  * line, and one that is in a hurry. The slow ones cost a connection each and nothing else; the silent
- * ones are ended by `idleTimeoutSeconds`, not early, and nobody else is.
+ * ones are ended by `idleTimeoutSeconds`, not early; all other connections stay open.
  */
 import { Server, type Socket, type SocketMap } from 'asynchia';
 import { LineHandler } from 'asynchia/protocols';

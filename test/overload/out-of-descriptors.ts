@@ -1,7 +1,7 @@
 /**
- * More clients than descriptors. The listener rests and tries again; whoever is connected does not
- * notice, and whoever waits is served in the end. With a limit below the descriptors' it comes to no
- * error at all.
+ * More clients than descriptors. The listener backs off and retries; open connections are not
+ * affected, and waiting clients are served in the end. With maxConnections below the limit of
+ * descriptors there is no error.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

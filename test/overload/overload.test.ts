@@ -6,13 +6,13 @@ import type { Outcome } from './stage';
 import { isSanitized, Program, root } from '../support/processes';
 
 /**
- * Who finds a backlog full is tried again by the kernel after 1, 3, 7, 15 and 31 seconds (tcp(7),
- * tcp_syn_retries): on a busy machine some find it full several times.
+ * A client that finds a full backlog is retried by the kernel after 1, 3, 7, 15 and 31 seconds
+ * (tcp(7), tcp_syn_retries): on a busy machine some find it full several times.
  */
 const PATIENCE_MS = 90_000;
 jest.setTimeout(PATIENCE_MS + 10_000);
 
-test.each(scenarioNames)('%s: all that is promised held', async (name) => {
+test.each(scenarioNames)('%s: every promise is kept', async (name) => {
   const script = path.join(root, 'dist', 'overload', `${name}.js`);
   const program = new Program(process.execPath, [script, '--json']);
   const status = await program.ends(PATIENCE_MS);
@@ -25,7 +25,7 @@ test.each(scenarioNames)('%s: all that is promised held', async (name) => {
   expect(connections).toBeGreaterThan(0);
 });
 
-test('the command tells in a table, and refuses what it does not know', async () => {
+test('the command prints a table, and rejects unknown scenarios', async () => {
   const command = path.join(root, 'dist', 'overload', 'run.js');
   const table = new Program(process.execPath, [command, 'endless-lines']);
   expect([await table.ends(), table.stderr]).toEqual([0, '']);

@@ -1,4 +1,4 @@
-/** `npm run check -- overload`: plays scenarios one after the other, and prints what held. */
+/** `npm run check -- overload`: runs scenarios one after the other, and prints the results. */
 import path from 'node:path';
 
 import { Argument, Command } from 'commander';
@@ -17,7 +17,7 @@ interface Given {
 
 const PATIENCE_MS = 600_000;
 
-/** Plays one scenario in a process of its own. Throws where it comes to nothing. */
+/** Runs one scenario in a process of its own. Throws if it gives no result. */
 async function outcomeOf(name: ScenarioName, { full }: Given): Promise<Outcome> {
   const args = [path.join(__dirname, `${name}.js`), '--json', ...(full === true ? ['--full'] : [])];
   const program = new Program(process.execPath, args);
@@ -44,8 +44,10 @@ async function run(names: readonly ScenarioName[], given: Given): Promise<void> 
 }
 
 new Command('npm run check -- overload')
-  .description('Overloads servers in one way after the other, and states what held.')
-  .addArgument(new Argument('[scenarios...]', 'which; all, unless told').choices(scenarioNames))
+  .description('Overloads servers in one way after the other, and prints which promises were kept.')
+  .addArgument(
+    new Argument('[scenarios...]', 'the scenarios (default: all)').choices(scenarioNames),
+  )
   .option('--full', 'the full forms, some minutes in all; the short ones are what CI runs')
   .option('--json', 'JSON in place of the table')
   .addHelpText(

@@ -1,8 +1,8 @@
-/** The servers that overload scenarios overload. */
+/** The servers of the overload scenarios. */
 import type { Socket, SocketMap } from 'asynchia';
 import { BufferedWriteHandler } from 'asynchia/protocols';
 
-/** How many of a scenario's handlers there are, and were at most. */
+/** The number of a scenario's handlers: now, and at most. */
 export class Census {
   now = 0;
   most = 0;
@@ -18,7 +18,7 @@ export class Census {
 
 export const census = new Census();
 
-/** Sends back what it gets, and does not read while its peer does not. */
+/** Echoes, and does not read while its peer does not. */
 export class Echo extends BufferedWriteHandler {
   static mostBuffered = 0;
 

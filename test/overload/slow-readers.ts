@@ -1,6 +1,6 @@
 /**
- * Readers that take their time, each owed many megabytes. A handler that heeds what `sendAll`
- * returns keeps a high-water mark's worth for each, and no more.
+ * Slow readers, each with many megabytes to read. A handler that respects the result of `sendAll`
+ * buffers at most highWaterMark for each.
  */
 import { constants, Server, type Socket, type SocketMap } from 'asynchia';
 import { BufferedWriteHandler } from 'asynchia/protocols';
@@ -41,7 +41,7 @@ class Sender extends BufferedWriteHandler {
   }
 }
 
-/** Reads a little of each in turn, and rests after every round. */
+/** Reads a little of each, with a pause after every round. */
 const READERS = `
 port, count, owed = args
 started()

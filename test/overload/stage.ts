@@ -1,4 +1,4 @@
-/** What the overload scenarios share: a map that runs, what is measured of it, and how that is told. */
+/** Shared by the overload scenarios: a running map, its measurements, and the output. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 import type { AcceptHandler, SocketMap } from 'asynchia';
@@ -11,10 +11,10 @@ import { until } from '../support/turns';
 
 /** The longest that any part of a full form takes. */
 const PATIENCE_MS = 300_000;
-/** At rest a process may use so much of a core; one that spins uses all of it. */
+/** The CPU limit of an idle process, as a share of a core; a busy loop uses all of it. */
 const MOST_AT_REST = 0.1;
 
-/** What a scenario comes to. */
+/** The outcome of a scenario. */
 export interface Outcome {
   readonly scenario: string;
   readonly form: 'short' | 'full';
@@ -26,13 +26,13 @@ export interface Outcome {
   readonly bytes: readonly [intact: number, of: number];
   readonly peakMiB: number;
   readonly descriptors: readonly [before: number, after: number];
-  /** The share of a core that was used when all was over. */
+  /** The share of a core that was used when all connections were closed. */
   readonly atRest: number;
   readonly facts: readonly string[];
   readonly held: readonly { readonly what: string; readonly isTrue: boolean }[];
 }
 
-/** What peers tell when they are done. */
+/** The report of the peers. */
 export type Told = Readonly<Record<string, number>>;
 
 /** A scenario's server side: this process. Its peers are another. */
@@ -75,30 +75,30 @@ export class Stage {
     return program;
   }
 
-  /** From here on it counts: looks at what there is before, and lets the peers go. */
+  /** Starts the measurement, and the peers. */
   begin(): void {
     this.#before = countDescriptors();
     this.#rssBefore = process.memoryUsage.rss();
     for (const program of this.#peers) program.write('go\n');
   }
 
-  /** What the peers tell at their end, as JSON. */
+  /** Waits for the report of the peers, as JSON. */
   async told(program: Program): Promise<Told> {
     await program.says('}\n', PATIENCE_MS);
     return JSON.parse(/\{.*\}/.exec(program.stdout)?.[0] ?? '{}') as Told;
   }
 
-  /** Waits for something of this process's own. */
+  /** Waits for a condition in this process. */
   async until(isDone: () => boolean, what: string): Promise<void> {
     await until(isDone, what, PATIENCE_MS);
   }
 
-  /** States that something held, or did not. */
+  /** Records whether a statement is true. */
   holds(what: string, isTrue: boolean): void {
     this.#held.push({ what, isTrue });
   }
 
-  /** A figure worth telling. */
+  /** Adds a figure to the output. */
   fact(text: string): void {
     this.#facts.push(text);
   }
@@ -110,7 +110,7 @@ export class Stage {
     this.fact(`memory grew by ${grown.toFixed(0)} MiB at most`);
   }
 
-  /** Looks at what is left when all is over, and ends. */
+  /** Checks what is left at the end, and closes the map. */
   async finish(): Promise<Outcome> {
     const atRest = await restingShare(this.pick(0.2, 2));
     const after = countDescriptors();
@@ -142,7 +142,7 @@ export class Stage {
   }
 }
 
-/** Runs a scenario: as a table where somebody looks, with `--json` as a line for a program. */
+/** Runs a scenario: prints a table, or with `--json` a line for a program. */
 export function play(scenario: string, script: (stage: Stage) => Promise<void>): void {
   const stage = new Stage(scenario);
   const played = async (): Promise<void> => {
@@ -201,7 +201,7 @@ function part(count: number, of: number, between = 'of'): string {
 }
 
 function countDescriptors(): number {
-  // One of them is the folder's own.
+  // One of them is that of the folder.
   return readdirSync('/proc/self/fd').length - 1;
 }
 
@@ -210,7 +210,7 @@ function peakKiB(): number {
   return Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
 }
 
-/** The share of a core that is used. What was freed may have to be collected first. */
+/** The share of a core that is used, after garbage collection. */
 async function restingShare(seconds: number): Promise<number> {
   let share = 1;
   for (let tries = 0; tries < 5 && share > MOST_AT_REST; tries++) {

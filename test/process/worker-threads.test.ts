@@ -159,7 +159,7 @@ onEverySystemMap('in a worker', (map) => {
       worker.on('exit', () => clearInterval(sending));`,
       `
       const map = new DefaultSocketMap();
-      // The first tells that the main thread is sending.
+      // The first message shows that the main thread is sending.
       parentPort.once('message', () => {
         const start = process.hrtime.bigint();
         map.poll(0.1);

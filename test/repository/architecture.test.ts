@@ -78,8 +78,9 @@ function allowedImports(part: string): readonly string[] {
   if (listed !== undefined) return listed;
   const [line = ''] = readFileSync(path.join(lib, part, 'README.md'), 'utf8').split('\n');
   const [, imports] = /^\S.+\. May import: (.+)\.$/.exec(line) ?? [];
-  if (imports === undefined)
-    {throw new Error(`lib/${part}/README.md does not say what it may import`);}
+  if (imports === undefined) {
+    throw new Error(`lib/${part}/README.md does not say what it may import`);
+  }
   return [...imports.matchAll(/`(\w+)`/g)]
     .map(([, name]) => name!)
     .filter((name) => name !== 'lib');

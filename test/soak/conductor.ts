@@ -1,4 +1,4 @@
-/** Starts the server and the load, each on its core, and asks both how they are, again and again. */
+/** Starts the server and the load, each on its core, and samples both regularly. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,13 +18,13 @@ export interface SoakOptions {
 }
 
 export interface Sample {
-  /** Since all connections stood. */
+  /** Since all connections were open. */
   readonly seconds: number;
   readonly server: ServerSample;
   readonly load: LoadSample;
 }
 
-/** All that a run tells. */
+/** The result of a run. */
 export interface Run {
   readonly options: SoakOptions;
   readonly asynchia: string;
@@ -34,26 +34,26 @@ export interface Run {
   readonly before: ServerSample;
   readonly after: ServerSample;
   readonly samples: readonly Sample[];
-  /** What the load has seen in the end. */
+  /** The last sample of the load. */
   readonly load: LoadSample;
-  /** Of a core, used by the server when all connections are gone. */
+  /** CPU use of the server, as a share of a core, when all connections are closed. */
   readonly cpuAtRest: number;
 }
 
-/** For an hour, one in 15 seconds. */
+/** In an hour, one per 15 seconds. */
 const SAMPLES = 240;
 const LEAST_SECONDS_BETWEEN = 1;
 const PATIENCE_MS = 60_000;
 const LOOK_AGAIN_MS = 100;
 const REST_SECONDS = 2;
-/** What proc(5) counts CPU time in: USER_HZ, which is 100 wherever Node runs. */
+/** The unit of CPU time in proc(5): USER_HZ, 100 on all systems with Node. */
 const TICKS_PER_SECOND = 100;
 
 function sampleCount({ minutes }: SoakOptions): number {
   return Math.max(2, Math.min(SAMPLES, Math.floor((60 * minutes) / LEAST_SECONDS_BETWEEN)));
 }
 
-/** Runs it all. Where `stop` is aborted it ends before its time, and tells what it has seen. */
+/** Runs the soak. If `stop` is aborted it ends early, with the samples so far. */
 export async function soak(
   options: SoakOptions,
   progress: Progress,
@@ -102,7 +102,7 @@ async function sampleAll(
   const samples: Sample[] = [];
   const startedMs = performance.now();
   progress.start(count);
-  // The connections' own beginnings are no part of the first sample's latencies.
+  // Latencies while connections are opened are no part of the first sample.
   await sampleOf<LoadSample>(load);
   while (samples.length < count) {
     const seconds = (60 * options.minutes * (samples.length + 1)) / count;
@@ -123,7 +123,7 @@ async function sampleOf<S extends ServerSample | LoadSample>(program: Program): 
   return (await program.json(PATIENCE_MS)) as S;
 }
 
-/** The server when its last connection is gone, or when it has been given time enough. */
+/** The server after its last connection is closed, or after a time limit. */
 async function settled(server: Program): Promise<ServerSample> {
   for (let waitedMs = 0; ; waitedMs += LOOK_AGAIN_MS) {
     const sample = await sampleOf<ServerSample>(server);

@@ -1,7 +1,7 @@
 /**
- * The load: so many connections at a time to the server's ports, each of which lives one of the lives
- * and is followed by the next. Says `ready` when all stand, and tells a sample for each line `sample`
- * on its standard input; at the line `end` it ends all, and says `over`.
+ * The load: keeps a number of connections to the server's ports open; each plays a scenario
+ * and is followed by another. Prints `ready` when all are open, and a sample for each line `sample`
+ * on its standard input; at the line `end` it ends all, and prints the last sample.
  *
  *   load.js --ports JSON [--connections 5000] [--seed 1]
  */
@@ -10,18 +10,18 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
-import { type Life, LIVES, type Surroundings } from './lives';
+import { type Scenario, SCENARIOS, type Surroundings } from './scenarios';
 import { blockOf, Random, textOf } from './pattern';
 import { Peer } from './peer';
 import type { LoadSample, Ports } from './protocol';
 import { cpuSeconds, Faults, tell } from './protocol';
 
-/** Connections are opened gently: so many at a time, and a rest. */
+/** Connections are opened in groups, with pauses. */
 const FIRST_AT_ONCE = 50;
 const REST_MS = 10;
-/** How long what is under way may take to end. */
+/** The time limit for scenarios to end. */
 const PATIENCE_MS = 45_000;
-/** The system has no port left just now: that is no fault of the server. */
+/** The system has no free port at the moment: no fault of the server. */
 const NO_PORT = 'EADDRNOTAVAIL';
 
 const { values } = parseArgs({
@@ -53,14 +53,14 @@ const around: Surroundings = {
 };
 
 /** One connection after the other. */
-async function livesOf({ name, service, live }: Life, random: Random): Promise<void> {
+async function connections({ name, service, play }: Scenario, random: Random): Promise<void> {
   while (!around.isEnding) {
     const peer = await connect(ports[service], name);
     if (peer === undefined) continue;
     done.connections++;
     open.set(peer, name);
     try {
-      await live(peer, random, around);
+      await play(peer, random, around);
     } catch (error) {
       faults.add(`${name}: ${String(error)}`);
       await peer.reset();
@@ -94,10 +94,13 @@ function sample(): LoadSample {
   return told;
 }
 
-/** The lives, each as often as its share says. */
-function shares(): Life[] {
-  return LIVES.flatMap((life) =>
-    Array.from({ length: Math.max(1, Math.round(life.share * connectionCount)) }, () => life),
+/** The scenarios, each as often as its share. */
+function shares(): Scenario[] {
+  return SCENARIOS.flatMap((scenario) =>
+    Array.from(
+      { length: Math.max(1, Math.round(scenario.share * connectionCount)) },
+      () => scenario,
+    ),
   );
 }
 
@@ -115,9 +118,9 @@ async function run(): Promise<void> {
   const orders = createInterface({ input: process.stdin });
   orders.on('close', () => process.exit());
   process.on('SIGINT', () => undefined);
-  for (const life of shares()) {
+  for (const scenario of shares()) {
     const random = new Random(seed * 1_000_003 + all.length);
-    all.push(livesOf(life, random));
+    all.push(connections(scenario, random));
     if (all.length % FIRST_AT_ONCE === 0) await sleep(REST_MS);
   }
   tell({ isReady: true });

@@ -1,6 +1,6 @@
-/** Bytes and decisions that follow from a seed, so that both processes know them. */
+/** Bytes and decisions from a seed, the same in both processes. */
 
-/** A small generator of good quality (mulberry32): the same seed, the same numbers. */
+/** A small random generator (mulberry32): the same seed, the same numbers. */
 export class Random {
   #state: number;
 
@@ -8,7 +8,7 @@ export class Random {
     this.#state = seed | 0;
   }
 
-  /** From 0 on, below 1. */
+  /** From 0 (inclusive) to 1 (exclusive). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -21,12 +21,12 @@ export class Random {
     return least + Math.floor(this.next() * (most - least + 1));
   }
 
-  /** As often small as large: each doubling is as likely as the next. */
+  /** Log-uniform: each doubling is equally likely. */
   spread(least: number, most: number): number {
     return Math.floor(least * (most / least) ** this.next());
   }
 
-  /** Time until what happens by chance happens next, `mean` on average. */
+  /** An exponentially distributed time, `mean` on average. */
   interval(mean: number): number {
     return -mean * Math.log(1 - this.next());
   }
@@ -34,7 +34,7 @@ export class Random {
 
 const BLOCK_BYTES = 2 << 20;
 
-/** The bytes that all messages are cut from: where one was cut is seen in every few bytes of it. */
+/** The bytes of all messages: any few bytes show their position. */
 export function blockOf(seed: number): Buffer {
   const random = new Random(seed);
   const words = Uint32Array.from({ length: BLOCK_BYTES / 4 }, () => random.next() * 2 ** 32);

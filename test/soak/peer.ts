@@ -1,16 +1,16 @@
-/** One connection of the load: a net.Socket, so that what judges our bytes is not ours. */
+/** One connection of the load: a net.Socket, independent of the library. */
 import { connect, type Socket } from 'node:net';
 
-/** A connection to which nothing may come but what is expected, byte for byte. */
+/** A connection that may receive only the expected bytes. */
 export class Peer {
-  /** How many bytes came, all of them as expected. */
+  /** The number of received bytes, all as expected. */
   received = 0;
-  /** Called with each piece that comes: for whoever reads slowly. */
+  /** Called for each received chunk, for slow readers. */
   onPiece: (() => void) | undefined;
   readonly #socket: Socket;
   readonly #closed: Promise<void>;
   #expected: Buffer = Buffer.alloc(0);
-  /** How many of the expected bytes have come. */
+  /** How many of the expected bytes have arrived. */
   #arrived = 0;
   #hasEnded = false;
   #fault: Error | undefined;
@@ -25,7 +25,7 @@ export class Peer {
     this.#closed = new Promise((resolve) => this.#socket.on('close', () => resolve()));
   }
 
-  /** Rejects with what the connection attempt failed with. */
+  /** Rejects with the error of a failed connection attempt. */
   static async connect(port: number): Promise<Peer> {
     const peer = new Peer(port);
     await peer.#wait();
@@ -36,7 +36,7 @@ export class Peer {
     this.#socket.write(bytes);
   }
 
-  /** Waits until exactly these bytes have come; rejects where others do, or the connection ends. */
+  /** Waits until exactly these bytes have arrived; rejects for other bytes, or at the end. */
   expect(bytes: Buffer): Promise<void> {
     this.#expected = bytes;
     this.#arrived = 0;

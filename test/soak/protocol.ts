@@ -1,6 +1,6 @@
-/** What the conductor and its two programs tell each other, in lines of JSON. */
+/** The messages between the conductor and its two programs, in lines of JSON. */
 
-/** What the server's kinds of handlers do; each has a port of its own. */
+/** The services of the server, each with a port of its own. */
 export const SERVICES = ['echo', 'lines', 'source', 'alarm', 'collect'] as const;
 export type Service = (typeof SERVICES)[number];
 export type Ports = Readonly<Record<Service, number>>;
@@ -8,11 +8,11 @@ export type Ports = Readonly<Record<Service, number>>;
 /** A request of `source`: where in the block, and how many bytes; of `alarm`: milliseconds, twice. */
 export const REQUEST_BYTES = 8;
 
-/** The state of the server, told when it is asked to `sample`. */
+/** The state of the server, printed for each line `sample`. */
 export interface ServerSample {
   /** Resident bytes, as it runs. */
   readonly rss: number;
-  /** Bytes in use, after all garbage was collected. */
+  /** Bytes in use, after garbage collection. */
   readonly heapUsed: number;
   readonly external: number;
   /** As the kernel counts them in /proc/self/fd. */
@@ -23,7 +23,7 @@ export interface ServerSample {
   readonly accepted: number;
   readonly cleanedUp: number;
   readonly cpuSeconds: number;
-  /** How often handlers were told something twice, out of turn, or of an error. */
+  /** The number of repeated or misplaced callbacks, and of errors. */
   readonly faultCount: number;
   /** The first of them. */
   readonly faults: readonly string[];
@@ -38,13 +38,13 @@ export interface Latency {
   readonly max: number;
 }
 
-/** What the load has done, told when it is asked to `sample`. */
+/** The figures of the load, printed for each line `sample`. */
 export interface LoadSample {
   readonly open: number;
   /** Since the beginning. */
   readonly connections: number;
   readonly exchanges: number;
-  /** That came, and were what they had to be. */
+  /** Correct received bytes. */
   readonly bytes: number;
   readonly cpuSeconds: number;
   /** Of what was echoed since the last sample. */
@@ -55,7 +55,7 @@ export interface LoadSample {
 
 const MOST_FAULTS_TOLD = 20;
 
-/** What went wrong: all counted, the first ones in words. */
+/** Faults: all are counted, the first are kept as text. */
 export class Faults {
   count = 0;
   readonly #told: string[] = [];

@@ -1,5 +1,5 @@
 /**
- * The server that is soaked: five kinds of handlers on one map, each on a port of its own. Prints its
+ * The server under test: five kinds of handlers on one map, each on a port of its own. Prints its
  * ports, and a sample of itself for each line `sample` on its standard input; ends with that.
  *
  *   server.js [--map epoll] [--seed 1]
@@ -20,12 +20,12 @@ import { Witness } from './witness';
 
 const READ_BYTES = 64 * 1024;
 const BACKLOG = 4096;
-/** Small, so that a slow reader's bytes wait here, where they are bounded by the high-water mark. */
+/** Small, so that a slow reader's bytes are buffered here, where the high-water mark limits them. */
 const SEND_BUFFER_BYTES = 32 * 1024;
-/** As a time-out is: armed anew with every message, and seldom due. */
+/** Like a time-out: set again with every message, and seldom due. */
 const IDLE_SECONDS = 120;
 
-/** Reads while its peer does, and no more than it can pass on. */
+/** Echoes, and stops reading while its peer does not read. */
 class Reading extends BufferedWriteHandler {
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
@@ -58,7 +58,7 @@ class Lines extends LineHandler {
   }
 }
 
-/** Gathers requests of a fixed length, however they are cut on their way. */
+/** Collects requests of a fixed length. */
 abstract class Answering extends Reading {
   #request = Buffer.alloc(0);
 
@@ -130,7 +130,7 @@ class Alarm extends Answering {
   }
 }
 
-/** Keeps what comes until its peer has ended its side, and sends it back then. */
+/** Collects all bytes until its peer half-closes, and sends them back. */
 class Collect extends Reading {
   override allowHalfOpen = true;
   readonly #parts: Buffer[] = [];
@@ -204,7 +204,7 @@ let accepted = 0;
 const orders = createInterface({ input: process.stdin });
 orders.on('line', () => tell(sample()));
 orders.on('close', () => socketMap.close());
-// Of a whole terminal's group: this ends when the conductor says so.
+// Ctrl-C signals the whole group of the terminal: the conductor ends this process.
 process.on('SIGINT', () => undefined);
 tell(Object.fromEntries(Object.entries(KINDS).map(([name, kind]) => [name, listen(kind)])));
 void socketMap.run();

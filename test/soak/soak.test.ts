@@ -1,4 +1,4 @@
-/** The soak, for some seconds on every map: that it works, and what holds at any length. */
+/** The soak, for some seconds on every map: it works, and shows what any length can show. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
@@ -18,7 +18,7 @@ import { Program, root } from '../support/processes';
 const SECONDS = 8;
 const CONNECTIONS = 200;
 const PATIENCE_MS = 100_000;
-/** What a run of any length can tell. */
+/** Verdicts that do not depend on the length of a run. */
 const TOLD = [
   'bytes intact',
   'nothing told twice',
@@ -34,7 +34,7 @@ const runs = new Map<string, Program>();
 const fileOf = (backend: string, ending: string): string =>
   path.join(folder, `${backend}.${ending}`);
 
-// All at once: they wait more than they work.
+// At the same time: they wait more than they work.
 beforeAll(() => {
   for (const backend of backends) {
     const options = ['--minutes', SECONDS / 60, '--connections', CONNECTIONS, '--map', backend];
@@ -50,7 +50,7 @@ afterAll(() => {
 });
 
 test.each(backends)(
-  '%s: under mixed load bytes are intact, ends are told once, descriptors come back',
+  '%s: under mixed load bytes are intact, no callback is repeated, descriptors are released',
   async (backend) => {
     const program = runs.get(backend)!;
     await program.says('\n', PATIENCE_MS);
@@ -63,7 +63,7 @@ test.each(backends)(
     expect(verdicts.slice(TOLD.length).map(([, verdict]) => verdict)).toEqual(
       Array(5).fill('too short'),
     );
-    // There was something to see.
+    // The load was not empty.
     expect(run.samples.length).toBe(SECONDS);
     expect(run.load.exchanges).toBeGreaterThan(CONNECTIONS);
     expect(run.after.accepted).toBeGreaterThan(CONNECTIONS);
@@ -75,7 +75,7 @@ test.each(backends)(
   PATIENCE_MS,
 );
 
-test('a byte that is not as expected, and one too many, are faults of the load', async () => {
+test('a wrong byte, and one too many, are recorded as faults', async () => {
   const bytes = cut(blockOf(1), 100, new Random(1));
   const wrong = Buffer.from(bytes);
   wrong[50]! ^= 1;
@@ -93,7 +93,7 @@ test('a byte that is not as expected, and one too many, are faults of the load',
   }
 });
 
-test('what is told twice, or after the end, is a fault of the server', () => {
+test('repeated callbacks, and callbacks after the end, are recorded as faults', () => {
   const faults = new Faults();
   const witness = new Witness(faults);
   const map = new candidates[0]({ notifier: witness });
@@ -130,7 +130,7 @@ describe('trends', () => {
     expect(trend.mean).toBeCloseTo(69.5, 9);
   });
 
-  test('noise around a level is told from growth, in both directions', () => {
+  test('noise around a level is distinguished from growth, in both directions', () => {
     const flat = trendOf(series(() => 100 + noise.next()));
     expect(judgeGrowth(flat, 2)).toBe('kept');
     const growing = trendOf(series((i) => 100 + i / 20 + noise.next()));
@@ -139,14 +139,14 @@ describe('trends', () => {
     expect(growing.high).toBeGreaterThan(119 / 20);
   });
 
-  test('samples that repeat themselves count for less', () => {
+  test('autocorrelated samples count less', () => {
     const steps = Array.from({ length: 6 }, () => noise.next());
     const independent = trendOf(series(() => noise.next()));
     const repeated = trendOf(series((i) => steps[Math.floor(i / 20)] ?? 0));
     expect(repeated.high - repeated.low).toBeGreaterThan(2 * (independent.high - independent.low));
   });
 
-  test('too few samples prove nothing', () => {
+  test('too few samples give no verdict', () => {
     const trend = trendOf([
       [0, 1],
       [1, 1.1],

@@ -3,7 +3,7 @@ import { number } from '../../bench/report/format';
 import { drawTable } from '../../bench/report/table';
 
 import type { Run, Sample } from './conductor';
-import { LIVES } from './lives';
+import { SCENARIOS } from './scenarios';
 import type { Verdict } from './verdicts';
 
 export function drawRun(run: Run, verdicts: readonly Verdict[]): string {
@@ -32,7 +32,7 @@ function describeRun({ options, asynchia, machine, samples, load, date }: Run): 
   };
   const busy = (of: 'server' | 'load'): string =>
     count(100 * perSecond((sample) => sample[of].cpuSeconds));
-  const lives = LIVES.map(({ name, share }) => `${name} ${Number((100 * share).toFixed(1))} %`);
+  const lives = SCENARIOS.map(({ name, share }) => `${name} ${Number((100 * share).toFixed(1))} %`);
   return [
     `asynchia ${asynchia} on ${map}, Node ${node}, libuv ${libuv}, ${date}`,
     `${kernel}, ${cpu}, ${cores} cores; load average before: ${loadAverage.join(' ')}`,

@@ -1,10 +1,10 @@
-/** What a run comes to: figures, limits, and whether they are kept. Computed, not looked at. */
+/** The verdicts of a run: figures, limits, and whether they were kept. */
 import type { Run, Sample } from './conductor';
 
-/** How a figure has changed over a stretch of time, with the bounds of its 95 % confidence. */
+/** The change of a figure over time, with its 95 % confidence interval. */
 export interface Trend {
   readonly mean: number;
-  /** From the beginning of the stretch to its end. */
+  /** From the start to the end of that time. */
   readonly growth: number;
   readonly low: number;
   readonly high: number;
@@ -19,11 +19,11 @@ export interface Verdict {
 
 export type Point = readonly [x: number, y: number];
 
-/** Of the normal distribution: 95 % lie within so many standard deviations. */
+/** Of the normal distribution: 95 % are within so many standard deviations. */
 const Z = 1.96;
-/** Before that, memory still finds its size. */
+/** Before that, memory still grows to its working size. */
 const LEAST_MINUTES = 10;
-/** Growth in the second half: of any memory, to the mean of the resident; of a latency, to its own. */
+/** Limits of growth in the second half, relative to mean resident memory, or to the mean latency. */
 const MOST_MEMORY_GROWTH = 0.02;
 const MOST_LATENCY_GROWTH = 0.2;
 const MOST_CPU_AT_REST = 0.05;
@@ -32,8 +32,8 @@ const meanOf = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
- * Least squares. What is left over is seldom independent from one sample to the next: by how much it
- * repeats itself, samples count for less.
+ * Least squares. Residuals are autocorrelated: the more they
+ * are, the less each sample counts.
  */
 export function trendOf(points: readonly Point[]): Trend {
   const count = points.length;
@@ -73,7 +73,7 @@ export interface Watched {
 
 const MIB = 2 ** 20;
 
-/** What is watched for growth. */
+/** The figures checked for growth. */
 export const WATCHED: readonly Watched[] = [
   { what: 'resident memory', unit: 'MiB', of: ({ server }) => server.rss / MIB },
   { what: 'heap in use', unit: 'MiB', of: ({ server }) => server.heapUsed / MIB },
@@ -144,7 +144,7 @@ export function judge(run: Run): Verdict[] {
   ];
 }
 
-/** Kept where the growth is certain to be under `most`, broken where it is certain not to be. */
+/** Kept if the growth is certainly under `most`, broken if it certainly is not. */
 export function judgeGrowth({ low, high }: Trend, most: number): Verdict['verdict'] {
   if (high < most) return 'kept';
   return low > most ? 'broken' : 'unclear';

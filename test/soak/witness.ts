@@ -1,17 +1,17 @@
-/** Stands before every callback of a map and sees to it that no handler is told anything twice. */
+/** A notifier that checks that no callback is repeated or comes after the end. */
 import type { SystemError } from 'asynchia';
 import { AcceptHandler, type Handler, Notifier } from 'asynchia';
 
 import type { Faults } from './protocol';
 
-/** What can be told once, in this order. */
+/** Callbacks that may come once, in this order. */
 const ONCE = ['end', 'close', 'cleanup'] as const;
 type Once = (typeof ONCE)[number];
 
 export class Witness extends Notifier {
   cleanedUp = 0;
   readonly #faults: Faults;
-  /** How far a handler's life has come; entries go with their handlers. */
+  /** The last of these callbacks of each handler. */
   readonly #lastOf = new WeakMap<Handler, Once>();
 
   constructor(faults: Faults) {

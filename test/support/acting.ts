@@ -1,4 +1,4 @@
-/** Handlers that do in their callbacks what a test tells them. */
+/** Handlers whose callbacks run actions set by a test. */
 import type { Handled, SystemError } from '../../lib';
 import { BufferedWriteHandler } from '../../lib/protocols';
 
@@ -21,7 +21,7 @@ export const callbackNames = [
 
 export type CallbackName = (typeof callbackNames)[number];
 
-/** A recorder with an action of its own for each callback, done after it was recorded. */
+/** A recorder with an action for each callback, run after the callback is recorded. */
 export class Acting extends Recorder {
   readonly on: Partial<Record<CallbackName | 'error', () => Handled>> = {};
 
@@ -31,7 +31,7 @@ export class Acting extends Recorder {
 
   override handleWrite(): Handled {
     this.events.push('write');
-    // What handleDrain returned is not to be lost.
+    // The result of handleDrain must be returned.
     const drained = BufferedWriteHandler.prototype.handleWrite.call(this);
     return this.on.write?.() ?? drained;
   }

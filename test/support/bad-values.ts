@@ -1,6 +1,6 @@
-/** Values that are wrong wherever they stand, and how to see that they are refused. */
+/** Invalid values for arguments, and checks that they throw. */
 
-/** No function, no number, no text, no list, no map: what is wrong for nearly every argument. */
+/** No function, number, string, array or map: invalid for nearly every argument. */
 export const WRONG: readonly unknown[] = [
   null,
   true,
@@ -10,7 +10,7 @@ export const WRONG: readonly unknown[] = [
   Object.create(null),
 ];
 
-/** What is no whole number of 0 to 2³¹ - 1. */
+/** No integer from 0 to 2³¹ - 1. */
 export const NO_COUNT: readonly unknown[] = [
   ...WRONG,
   'text',
@@ -27,7 +27,7 @@ export const NO_COUNT: readonly unknown[] = [
   Number.MAX_VALUE,
 ];
 
-/** What is no number of seconds. */
+/** No number of seconds. */
 export const NO_SECONDS: readonly unknown[] = [
   ...WRONG,
   'text',
@@ -39,10 +39,10 @@ export const NO_SECONDS: readonly unknown[] = [
   -Infinity,
 ];
 
-/** What is no function. */
+/** No function. */
 export const NO_FUNCTION: readonly unknown[] = [...WRONG, undefined, 'text', 5, NaN, []];
 
-/** What is no text and no bytes. */
+/** Neither string nor bytes. */
 export const NO_DATA: readonly unknown[] = [
   ...WRONG,
   undefined,
@@ -52,7 +52,7 @@ export const NO_DATA: readonly unknown[] = [
   new ArrayBuffer(4),
 ];
 
-/** What is no address at all. */
+/** No address. */
 export const NO_ADDRESS: readonly unknown[] = [
   ...WRONG,
   undefined,
@@ -83,16 +83,16 @@ export const NO_ADDRESS: readonly unknown[] = [
   `\0${'x'.repeat(108)}`,
 ];
 
-/** A use that hands one of `values` to the argument `named`. */
+/** A call that passes one of `values` as the argument `named`. */
 export interface Misuse {
   readonly use: string;
-  /** How the argument's name begins in the message. */
+  /** The start of the argument's name in the message. */
   readonly named: string;
   readonly values: readonly unknown[];
   readonly call: (value: never) => unknown;
 }
 
-/** One line of a table: `use` shows in the test's name. */
+/** One row of a table: `use` is part of the test's title. */
 export function misuse(
   use: string,
   named: string,
@@ -102,7 +102,7 @@ export function misuse(
   return { use, named, values, call };
 }
 
-/** What `call` throws; fails where it throws nothing. */
+/** Returns what `call` throws; fails if it does not throw. */
 export function thrownBy(call: () => unknown, what = 'the call'): Error {
   try {
     call();
@@ -113,12 +113,12 @@ export function thrownBy(call: () => unknown, what = 'the call'): Error {
   throw new Error(`${what} threw nothing`);
 }
 
-/** Sees that every one of the values is refused by an error that names the argument. */
+/** Checks that each value throws an error that names the argument. */
 export function expectRefused({ use, named, values, call }: Misuse): void {
   for (const value of values) {
     const error = thrownBy(() => call(value as never), `${use} of ${describe(value)}`);
     const seen = `${error.name}: ${error.message}`;
-    // Anything but these two would be a misuse that was let through.
+    // Any other error means that the argument was not checked.
     expect(seen).toMatch(/^(TypeError|RangeError): /);
     expect(seen.slice(seen.indexOf(': ') + 2)).toMatch(new RegExp(`^${named}\\S* `));
     expect(seen).toContain('must be');

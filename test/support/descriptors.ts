@@ -1,4 +1,4 @@
-/** Descriptors of many kinds, for what is to work on any. */
+/** Descriptors of many kinds. */
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -14,10 +14,10 @@ import path from 'node:path';
 
 import { Program } from './processes';
 
-/** No process here ever has so many open: a descriptor that is not. */
+/** A descriptor that is not open: higher than any that a process here has. */
 export const NOT_OPEN = 15_000;
 
-/** Opens descriptors and files, and lets go of all of them at once. */
+/** Opens descriptors and files, and closes all of them at once. */
 export class Workshop {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
   readonly #open = new Set<number>();
@@ -57,7 +57,7 @@ export class Workshop {
     return this.open('file', fs.O_RDWR);
   }
 
-  /** Uses up the numbers to `highest`, so that what is opened next is above it. */
+  /** Occupies the numbers up to `highest`, so that the next descriptor is above it. */
   occupyTo(highest: number): void {
     while (this.open('/dev/null', fs.O_RDONLY) < highest);
   }

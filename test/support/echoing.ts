@@ -4,7 +4,7 @@ import { loopOf } from '../../lib/transport/loop';
 import { BufferedWriteHandler } from '../../lib/protocols';
 
 export class Echoing extends BufferedWriteHandler {
-  /** How many messages came. */
+  /** The number of received messages. */
   count = 0;
 
   constructor(socketMap: SocketMap, socket: Socket) {

@@ -1,4 +1,4 @@
-/** Runs the examples as they were built, and clients that nobody here wrote; leaves none behind. */
+/** Runs the built examples, and clients such as nc; ends all of them. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -6,7 +6,7 @@ import { candidates } from '../../lib/maps';
 
 import { Program, root } from './processes';
 
-/** The names that `ASYNCHIA_MAP` may have here. */
+/** The valid values of `ASYNCHIA_MAP` on this machine. */
 export const backends = candidates.filter((map) => map.available).map((map) => map.backend);
 
 const started: Program[] = [];
@@ -18,18 +18,18 @@ export function start(
   env?: NodeJS.ProcessEnv,
 ): Program {
   const program = new Program(command, args.map(String), env);
-  // What is written to a program that has just ended is lost, and that is no error here.
+  // Writing to a program that has just ended is no error here.
   program.child.stdin?.on('error', () => undefined);
   started.push(program);
   return program;
 }
 
-/** For afterEach: ends what still runs. */
+/** For afterEach: ends running programs. */
 export function endAll(): void {
   for (const program of started.splice(0)) program.kill();
 }
 
-/** Where an example lies once built. */
+/** The path of a built example. */
 export function scriptOf(name: string): string {
   return path.join(root, 'dist', 'examples', `${name}.js`);
 }
@@ -39,7 +39,7 @@ export function example(name: string, backend: string, ...args: (string | number
   return start(process.execPath, [scriptOf(name), ...args], { ASYNCHIA_MAP: backend });
 }
 
-/** The port that an example says it listens on. */
+/** The port that an example prints. */
 export async function portOf(program: Program): Promise<number> {
   await program.says('\n');
   return Number(/127\.0\.0\.1:(\d+)/.exec(program.stdout)?.[1]);
@@ -50,7 +50,7 @@ export function nc(port: number): Program {
   return start('nc', ['-N', '127.0.0.1', port]);
 }
 
-/** socat, which goes on for ten seconds after its input has ended. */
+/** socat, which continues for ten seconds after its input has ended. */
 export function socat(port: number): Program {
   return start('socat', ['-t', 10, '-', `TCP:127.0.0.1:${port}`]);
 }
@@ -65,7 +65,7 @@ s.connect(('127.0.0.1', ${port}))
   return start('python3', ['-u', '-c', connect + script]);
 }
 
-/** Whether anybody listens on 127.0.0.1 and that port. */
+/** Whether the port on 127.0.0.1 has a listener. */
 export function isListening(port: number): boolean {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   return readFileSync('/proc/net/tcp', 'latin1').includes(`0100007F:${hex} 00000000:0000 0A`);

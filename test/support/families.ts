@@ -1,4 +1,4 @@
-/** The families of addresses, and how to listen in each without meeting anybody else. */
+/** Address families, each with an address that no other program uses. */
 import { existsSync } from 'node:fs';
 
 import { constants, type Address } from '../../lib';
@@ -7,13 +7,13 @@ import { constants, type Address } from '../../lib';
 export interface Family {
   readonly name: string;
   readonly family: number;
-  /** An address to listen at. Nobody else has it; a path lies in `folder`. */
+  /** An unused address for a listener; a path is in `folder`. */
   readonly anywhere: (folder: string) => Address;
 }
 
 /** Whether this kernel has IPv6, with a loopback to use it on. */
 export const hasIPv6 = existsSync('/proc/net/if_inet6');
-if (!hasIPv6) process.stderr.write('this kernel has no IPv6, so its tests are left out\n');
+if (!hasIPv6) process.stderr.write('this kernel has no IPv6, so its tests are skipped\n');
 
 /** Every family that this kernel has. */
 export const families: readonly Family[] = [

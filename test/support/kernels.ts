@@ -1,17 +1,17 @@
-/** Whose sockets a test talks over: the kernel of the map that it runs on, real or simulated. */
+/** The kernel of a test's own sockets: that of its map, real or simulated. */
 import { systemKernel } from '../../lib/system/system-kernel';
 import type { Kernel } from '../../lib/system/kernel';
 
 let current: Kernel = systemKernel;
 let isCurrentFaulty = false;
 
-/** From now on, until it is called with nothing. */
+/** Sets the kernel; without an argument, the real one. */
 export function useKernel(kernel: Kernel = systemKernel, isFaulty = false): void {
   current = kernel;
   isCurrentFaulty = isFaulty;
 }
 
-/** Whether it takes and gives less than it could, later, and in another order. */
+/** Whether it injects short transfers, delays and reordering. */
 export function isFaulty(): boolean {
   return isCurrentFaulty;
 }
@@ -20,14 +20,14 @@ export function kernel(): Kernel {
   return current;
 }
 
-/** How long something takes, in milliseconds of the kernel's own clock. */
+/** The duration of a function, in milliseconds of the kernel's clock. */
 export function millisecondsOf(action: () => void): number {
   const start = current.monotonicMs();
   action();
   return current.monotonicMs() - start;
 }
 
-/** Lets so much time pass, without a turn of any map. */
+/** Lets time pass without an iteration of any map. */
 export function pass(ms: number): void {
   const backend = current.createBackend('poll');
   if (typeof backend === 'number') throw new Error(`no poll(2) here: ${backend}`);

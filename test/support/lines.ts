@@ -1,8 +1,8 @@
-/** A LineHandler that records what it is told. */
+/** A LineHandler that records its callbacks. */
 import type { Handled, Socket, SocketMap, SystemError } from '../../lib';
 import { LineHandler } from '../../lib/protocols';
 
-/** Records lines and what else it is told. */
+/** Records lines and other callbacks. */
 export class Lines extends LineHandler {
   readonly events: string[] = [];
   onLine: (line: string) => Handled = () => {};

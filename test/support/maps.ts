@@ -1,4 +1,4 @@
-/** Every map there is: a suite that says `onEveryMap` runs on each of them, a new one included. */
+/** Every available map: a suite in `onEveryMap` runs on each of them. */
 import { candidates, EpollSocketMap } from '../../lib/maps';
 import type { SocketMap } from '../../lib';
 import { loopOf } from '../../lib/transport/loop';
@@ -6,20 +6,20 @@ import { harmlessFaults, SimSocketMap } from '../../lib/testing';
 
 import { useKernel } from './kernels';
 
-/** `test`, for what some maps cannot do: there it is left out. */
+/** `test`, skipped on maps that cannot run it. */
 interface Exceptions {
-  /** The other side lies outside of a simulation: another process, a peer of Node's, no stream. */
+  /** Skipped on simulated maps: the peer is another process, a node:net socket, or no stream. */
   readonly testOnSystem: jest.It;
   /**
-   * It counts calls, bytes of a call, or turns, or looks before it has waited. No rule promises
-   * that where the kernel takes and gives less than it could, later, or in another order.
+   * Skipped under faults: it counts calls, bytes of a call, or iterations. No rule promises these
+   * when the kernel shortens, delays and reorders transfers.
    */
   readonly testWithoutFaults: jest.It;
 }
 
 type Tests = (map: () => SocketMap, exceptions: Exceptions) => void;
 
-/** Being watched changes nothing. */
+/** Observation must not change behaviour. */
 class ObservedMap extends EpollSocketMap {
   constructor() {
     super({ observed: true });
@@ -35,11 +35,11 @@ const ofTheSystem: Maps = [
 
 const simulated: Maps = [[SimSocketMap.backend, SimSocketMap]];
 
-/** `ASYNCHIA_SEED=…` runs others: that seed, and those after it. */
+/** `ASYNCHIA_SEED=…` runs other seeds, starting with this one. */
 const FIRST_SEED = Number(process.env['ASYNCHIA_SEED'] ?? 1);
 const SEEDS = 3;
 
-/** Under every fault but `EMFILE`, for which a test's own bare sockets could not rest. */
+/** With every fault but `EMFILE`, which the test's own sockets could not handle. */
 const withFaults: Maps = Array.from({ length: SEEDS }, (_, i) => {
   const seed = FIRST_SEED + i;
   return [
@@ -60,7 +60,7 @@ export function onEveryMap(behaviour: string, tests: Tests): void {
   onMaps([...ofTheSystem, ...simulated, ...withFaults], behaviour, tests);
 }
 
-/** The same, where that goes for all of it. */
+/** The same on system maps only. */
 export function onEverySystemMap(behaviour: string, tests: Tests): void {
   onMaps(ofTheSystem, behaviour, tests);
 }

@@ -1,4 +1,4 @@
-/** Peers that are not ours: python3's socket module, in a process of its own. */
+/** Peers with python3's socket module, in a process of their own. */
 import { Program } from './processes';
 
 const PRELUDE = `
@@ -7,7 +7,7 @@ def say(text): print(text, flush=True)
 def hear(): return sys.stdin.readline()
 `;
 
-/** Runs a script of Python with `say`, `hear` and the usual modules at hand. */
+/** Runs a Python script with `say`, `hear` and the usual modules. */
 export function python(script: string, ...args: (string | number)[]): Program {
   return new Program('python3', ['-c', PRELUDE + script, ...args.map(String)]);
 }

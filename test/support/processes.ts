@@ -1,4 +1,4 @@
-/** Programs that run beside us: our own scripts, and clients that nobody here wrote. */
+/** Child processes: our own scripts, and clients such as nc. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 
@@ -6,17 +6,17 @@ import { until } from './turns';
 
 export const root = path.join(__dirname, '..', '..');
 
-/** Under a sanitizer memory is what the sanitizer takes: what is freed is kept back, to be watched. */
+/** Under a sanitizer memory use means little: freed memory is kept in quarantine. */
 export const isSanitized = process.env['LD_PRELOAD'] !== undefined;
 
-/** For programs that are only helpers: not all survive a sanitizer's library. */
+/** For helper programs: not all run with a sanitizer's library. */
 export const plainEnvironment = { ...process.env, LD_PRELOAD: undefined };
 
-/** A program, and what it has written so far. */
+/** A program, and its output so far. */
 export class Program {
   stdout = '';
   stderr = '';
-  /** Null while it runs; its exit status, or the name of the signal that ended it. */
+  /** Null while it runs; then its exit status, or the signal that ended it. */
   status: number | string | null = null;
   readonly child: ChildProcess;
 
@@ -72,13 +72,13 @@ export function runScript(script: string, env: NodeJS.ProcessEnv = {}): Program 
   return new Program(process.execPath, ['-e', script], env);
 }
 
-/** Whether a program is installed. In CI everything is; elsewhere what is not is left out, aloud. */
+/** Whether a program is installed. If not, its tests are skipped with a message; an error in CI. */
 export function isInstalled(command: string): boolean {
   const env = plainEnvironment;
   const found = spawnSync('sh', ['-c', `command -v ${command}`], { env }).status === 0;
   if (!found && process.env['CI'] === 'true') {
     throw new Error(`${command} is missing, and CI needs it`);
   }
-  if (!found) process.stderr.write(`${command} is not installed, so its tests are left out\n`);
+  if (!found) process.stderr.write(`${command} is not installed, so its tests are skipped\n`);
   return found;
 }

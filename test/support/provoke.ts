@@ -1,16 +1,16 @@
-/** Brings about each of a handler's callbacks, with a real cause. */
+/** Triggers each callback of a handler, with a real cause. */
 import { constants, type SocketMap } from '../../lib';
 
 import { Acting, type CallbackName } from './acting';
 import { Recorder } from './recorder';
 import { deadAddress, sendText, socketpair, tcpListener, tcpPair } from './streams';
 
-/** Keeps its write side when the peer has ended its own. */
+/** Keeps its write side open after the peer has half-closed. */
 class HalfOpen extends Acting {
   override allowHalfOpen = true;
 }
 
-/** Makes a handler on which `name` is called by the coming turns. */
+/** Makes a handler whose callback `name` is called in the next iterations. */
 export const provoke: Record<CallbackName, (map: SocketMap) => Acting> = {
   read: (map) => {
     const [ours, theirs] = socketpair();
@@ -69,7 +69,7 @@ export const provoke: Record<CallbackName, (map: SocketMap) => Acting> = {
   },
 };
 
-/** Peers that have to stay open for as long as the map. */
+/** Peers that stay open as long as the map. */
 const kept = new WeakMap<SocketMap, { close(): void }[]>();
 
 export function keep(map: SocketMap, socket: { close(): void }): void {

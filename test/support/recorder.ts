@@ -1,4 +1,4 @@
-/** Handlers that write down what they are told. */
+/** Handlers that record their callbacks. */
 import type { Socket, SocketMap, SystemError } from '../../lib';
 import { BufferedWriteHandler } from '../../lib/protocols';
 
@@ -7,9 +7,9 @@ import { isFaulty } from './kernels';
 /** Records its callbacks, in order, as words: `read abc`, `end`, `close ECONNRESET`, `cleanup`. */
 export class Recorder extends BufferedWriteHandler {
   readonly events: string[] = [];
-  /** All that was read. */
+  /** All bytes read. */
   received = '';
-  /** How much `handleRead` reads; 0: it leaves everything where it is. */
+  /** How many bytes `handleRead` reads; 0: none. */
   readBytes = 65536;
 
   constructor(socketMap: SocketMap, socket?: Socket) {
@@ -21,19 +21,19 @@ export class Recorder extends BufferedWriteHandler {
     this.recordRead();
   }
 
-  /** Returns whether there was anything to record: under faults, a call may bring nothing. */
+  /** Returns whether there was anything to record: under faults, a read may return nothing. */
   protected recordRead(): boolean {
     const text = this.readBytes > 0 ? this.read(this.readBytes).toString('latin1') : '';
     if (isFaulty() && text === '' && this.readBytes > 0) return false;
     this.received += text;
     const last = this.events.at(-1);
-    // It counts what was read, and between which events; under faults not in how many calls.
+    // Under faults the number of calls does not count, only the bytes between two other events.
     if (isFaulty() && last?.startsWith('read ')) this.events.push(`${this.events.pop()}${text}`);
     else this.events.push(`read ${text}`);
     return true;
   }
 
-  /** Reads so many bytes outside of handleRead, however few of them a call brings. */
+  /** Reads so many bytes outside of handleRead, in as many calls as needed. */
   take(count: number): string {
     let text = '';
     for (let idle = 0; idle < 2 && text.length < count; idle++) {
@@ -77,7 +77,7 @@ export class Recorder extends BufferedWriteHandler {
     this.events.push(`error ${error instanceof Error ? error.message : String(error)}`);
   }
 
-  /** How often something was told. */
+  /** How often a callback was called. */
   count(event: string): number {
     return this.events.filter((told) => told === event).length;
   }

@@ -1,11 +1,11 @@
-/** Scripts that run in a process of their own, on the map that a test is about. */
+/** Scripts that run in a process of their own, on the map under test. */
 import type { SocketMap } from '../../lib';
 
 import { Program, runScript } from './processes';
 
 /**
- * What scripts begin with. `require('asynchia')` is the built package, and `DefaultSocketMap` the
- * map that the test is about.
+ * The start of every script. `require('asynchia')` is the built package, and `DefaultSocketMap` the
+ * map under test.
  */
 const PRELUDE = `
   const { AcceptHandler, IOHandler, Socket, Waker, socketpair, constants } = require('asynchia');
@@ -60,7 +60,7 @@ export function scriptWithWorker(map: SocketMap, main: string, worker: string): 
   );
 }
 
-/** Waits for the end of a program that is to end well, and returns what it wrote, line by line. */
+/** Waits until a program exits with 0, and returns its output, line by line. */
 export async function linesOf(program: Program): Promise<string[]> {
   const status = await program.ends();
   if (status !== 0 || program.stderr !== '') {

@@ -1,4 +1,4 @@
-/** Connections of which a test holds both ends, and what a peer can do to them. */
+/** Connections with both ends in the test, and actions of a peer. */
 import { constants, Socket, type SocketAddress, WOULD_BLOCK } from '../../lib';
 import type { Kernel } from '../../lib/system/kernel';
 import { POLLIN, POLLOUT } from '../../lib/select';
@@ -7,12 +7,12 @@ import { kernel } from './kernels';
 
 const PATIENCE_SECONDS = 10;
 
-/** Two connected sockets, of the kernel that the test runs on. */
+/** Two connected sockets of the test's kernel. */
 export function socketpair(): [Socket, Socket] {
   return Socket.pairOn(kernel());
 }
 
-/** A socket of the kernel that the test runs on. */
+/** A socket of the test's kernel. */
 export function createSocket(family: number = constants.AF_INET): Socket {
   return Socket.createOn(kernel(), family);
 }
@@ -32,7 +32,7 @@ export function untilReady(socket: Socket, bits: number): void {
 /** A listening socket on a free port of loopback, without a handler. */
 export function tcpListener(backlog = 8): Socket {
   const listener = createSocket();
-  // Thousands in a minute leave no port free whose old connections do not linger.
+  // Thousands per minute leave no port without connections in TIME_WAIT.
   listener.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, true);
   listener.bind(['127.0.0.1', 0]);
   listener.listen(backlog);
@@ -52,7 +52,7 @@ export function tcpPair(): [Socket, Socket] {
   return [client, accepted.socket];
 }
 
-/** Asks once more where a call would block: a simulated kernel may say so idly, but not twice. */
+/** Retries once on would-block: a simulated kernel injects it, but not twice in a row. */
 export function insist<T>(call: () => T): T {
   const result = call();
   return result === WOULD_BLOCK || result === undefined ? call() : result;
@@ -60,7 +60,7 @@ export function insist<T>(call: () => T): T {
 
 const unheard = new WeakMap<Kernel, Socket>();
 
-/** A port on which nobody listens: bound for good, so that no other process comes to listen there. */
+/** A port without a listener: it stays bound, so that no other process can listen there. */
 export function deadAddress(): [string, number] {
   let socket = unheard.get(kernel());
   if (socket === undefined) {
@@ -75,7 +75,7 @@ function portOf(address: SocketAddress): number {
   return 'port' in address ? address.port : 0;
 }
 
-/** Both kinds of stream, for what has to hold on each. */
+/** Both kinds of streams. */
 export const streams = [
   ['unix', socketpair],
   ['tcp', tcpPair],
@@ -98,7 +98,7 @@ export function sendText(socket: Socket, text: string, flags = 0): void {
   }
 }
 
-/** What one recv(2) brings: a text, `''` at the end of the stream, undefined where nothing is there. */
+/** The result of one recv(2): a text, `''` at the end of the stream, undefined for would-block. */
 export function receiveText(socket: Socket): string | undefined {
   const buffer = Buffer.alloc(65536);
   const count = insist(() => socket.recvInto(buffer));

@@ -1,12 +1,12 @@
-/** Owns the waiting: tests say what is to come to pass, and never sleep to hope. */
+/** All waiting of tests: for a condition, never for a fixed time. */
 import type { SocketMap } from '../../lib';
 
 import { isFaulty, kernel } from './kernels';
 
-/** Far longer than anything here takes on a busy machine; only a failing test waits for it. */
+/** Far longer than any test needs on a busy machine; only a failing test waits so long. */
 const PATIENCE_MS = 20_000;
 
-/** Polls `map` until `isDone`; fails, saying what was waited for, if it never is. */
+/** Polls `map` until `isDone`; after a time-out fails with a message that names `what`. */
 export function turnUntil(map: SocketMap, isDone: () => boolean, what: string): void {
   const giveUpAt = kernel().monotonicMs() + PATIENCE_MS;
   while (!isDone()) {
@@ -15,7 +15,7 @@ export function turnUntil(map: SocketMap, isDone: () => boolean, what: string): 
   }
 }
 
-/** Lets Node's own loop turn until `isDone`: for maps that are running, and for peers of node:net. */
+/** Waits in Node's own loop until `isDone`: for running maps, and peers of node:net. */
 export async function until(
   isDone: () => boolean,
   what: string | (() => string),
@@ -31,12 +31,12 @@ export async function until(
 }
 
 /**
- * Polls a map whose descriptors have settled until a wait of some length brings nothing; fails if
- * it keeps returning at once, which is what spinning looks like.
+ * Polls a map until a wait of some length returns no event; fails if
+ * the waits keep returning at once (busy looping).
  */
 export function expectQuiet(map: SocketMap): void {
   const MOST_TURNS = 20;
-  // Under faults, longer than anything is under way.
+  // Under faults, longer than any injected delay.
   const seconds = isFaulty() ? 0.2 : 0.02;
   for (let turn = 0; turn < MOST_TURNS; turn++) {
     if (map.poll(seconds) === 0) return;

@@ -16,28 +16,36 @@ import {
 } from '../support/streams';
 
 import type { Seen, SeenTurn } from './kernel';
-import { freePath, Listener, MOST_ROUNDS, opposite, sendAtOnce, Stream, wires } from './living';
+import {
+  freePath,
+  Listener,
+  MOST_ROUNDS,
+  opposite,
+  sendAtOnce,
+  Stream,
+  wires,
+} from './real-handlers';
 import { type Cancellable, type Cast, Stage } from './stage';
 
-type Living = Stream | Listener;
+type RealHandler = Stream | Listener;
 
 /** A class of maps: those of the library, or a test's own. */
 export type MapClass = (new () => BaseSocketMap) & { readonly backend: string };
 
-/** Reports what is ready in orders that no real map comes to; with its own seed, the same again. */
+/** Reports ready descriptors in a random order, repeatable by a seed. */
 class AnyOrder extends SimSocketMap {
   constructor() {
     super({ seed: 1, faults: { reordering: 0.5 } });
   }
 }
 
-/** Every map that histories are lived on. */
+/** Every map on which histories are played. */
 export const mapClasses: readonly MapClass[] = [
   ...candidates.filter(({ available }) => available),
   AnyOrder,
 ];
 
-export class Life extends Stage<Living> {
+export class RealStage extends Stage<RealHandler> {
   readonly allSeen: Seen = { turns: [], rounds: [], closing: [] };
   seen: SeenTurn = { order: [], wrote: [], emptied: [] };
   readonly map: SocketMap;
@@ -47,12 +55,12 @@ export class Life extends Stage<Living> {
     super();
     const map = new mapClass();
     this.map = map;
-    // In which order a wait reported its descriptors, those included of which nothing is told.
+    // Records the order in which a wait reported descriptors, also those without a callback.
     const loop = map[loopOf];
     const recipient = loop.recipient.bind(loop);
     loop.recipient = (fd) => {
       const transport = recipient(fd);
-      if (transport !== undefined) this.seen.order.push((transport.owner as Living).role.id);
+      if (transport !== undefined) this.seen.order.push((transport.owner as RealHandler).role.id);
       return transport;
     };
   }
@@ -79,7 +87,7 @@ export class Life extends Stage<Living> {
     if (cast.kind === 'tcp') untilReady(stream.socket as Socket, POLLHUP);
   }
 
-  protected connect(listener: Living, cast: Cast): void {
+  protected connect(listener: RealHandler, cast: Cast): void {
     const stream = new Stream(this, cast, wires());
     stream.connect(listener.socket.getsockname());
     (listener as Listener).expect(opposite(stream.wires));
@@ -87,7 +95,7 @@ export class Life extends Stage<Living> {
     if (cast.kind === 'tcp') sendAtOnce(stream.socket);
   }
 
-  knock(listener: Living): void {
+  knock(listener: RealHandler): void {
     const isTcp = listener.role.cast.kind === 'tcp';
     const raw = createSocket(isTcp ? constants.AF_INET : constants.AF_UNIX);
     raw.connect(listener.socket.getsockname());
@@ -95,11 +103,11 @@ export class Life extends Stage<Living> {
     untilReady(raw, POLLOUT);
   }
 
-  remove(player: Living): void {
+  remove(player: RealHandler): void {
     this.map.delHandler(player);
   }
 
-  add(player: Living): void {
+  add(player: RealHandler): void {
     this.map.addHandler(player);
   }
 
@@ -141,12 +149,12 @@ export class Life extends Stage<Living> {
     this.#isClosing = false;
   }
 
-  tellCleanup(player: Living): void {
+  tellCleanup(player: RealHandler): void {
     if (this.#isClosing) this.allSeen.closing.push(player.role.id);
     this.tell(player, 'cleanup');
   }
 
-  override play(history: Parameters<Stage<Living>['play']>[0]): this {
+  override play(history: Parameters<Stage<RealHandler>['play']>[0]): this {
     useKernel(this.map[loopOf].kernel);
     try {
       return super.play(history);

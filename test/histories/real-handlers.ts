@@ -1,4 +1,4 @@
-/** Handlers on a real map that do what a history says, and the bytes that they send and get. */
+/** Handlers on a real map that play a history, and the bytes that they send and receive. */
 import {
   AcceptHandler,
   constants,
@@ -14,18 +14,18 @@ import { kernel } from '../support/kernels';
 import { reset, untilReady } from '../support/streams';
 
 import { FLOOD_BYTES } from './kernel';
-import type { Life } from './life';
+import type { RealStage } from './real-stage';
 import { type Cast, type Player, Role } from './stage';
 
-/** Far more turns than anything takes that comes to rest. */
+/** More iterations than any step needs to become idle. */
 export const MOST_ROUNDS = 200;
-/** Any run of up to a flood and more, from any byte: what stands where is known by its position. */
+/** Bytes that depend on their position, longer than a flood. */
 const PERIOD = 251;
 const PATTERN = Buffer.alloc(FLOOD_BYTES + 256 * 1024);
 for (let i = 0; i < PATTERN.length; i++) PATTERN[i] = (i % PERIOD) ^ 0x5a;
 const SCRATCH = Buffer.alloc(256 * 1024);
 
-/** One direction of a connection: how much was sent, and how much of it came. */
+/** One direction of a connection: the numbers of sent and received bytes. */
 class Line {
   static #count = 0;
   readonly #shift = Line.#count++;
@@ -38,7 +38,7 @@ class Line {
     return PATTERN.subarray(from, from + n);
   }
 
-  /** How many bytes came, where they are the right ones. */
+  /** The number of received bytes, if they are correct. */
   check(bytes: Uint8Array): string {
     const from = (this.received + this.#shift) % PERIOD;
     this.received += bytes.length;
@@ -47,14 +47,14 @@ class Line {
   }
 }
 
-/** Both directions of a connection, as one end sees them, and the other end where it is bare. */
+/** Both directions of a connection seen from one end, and the other end if it is a raw socket. */
 interface Wires {
   readonly incoming: Line;
   readonly outgoing: Line;
   readonly raw: Socket | undefined;
 }
 
-/** Otherwise small data waits for what went before to be acknowledged. tcp(7) */
+/** TCP_NODELAY (tcp(7)): otherwise small data waits for acknowledgement of earlier data. */
 export function sendAtOnce(socket: SocketSurface): void {
   socket.setsockopt(constants.IPPROTO_TCP, constants.TCP_NODELAY, true);
 }
@@ -63,7 +63,7 @@ export function wires(raw?: Socket): Wires {
   return { incoming: new Line(), outgoing: new Line(), raw };
 }
 
-/** The same connection from its other end. */
+/** The same connection seen from its other end. */
 export function opposite({ incoming, outgoing }: Wires): Wires {
   return { incoming: outgoing, outgoing: incoming, raw: undefined };
 }
@@ -76,7 +76,7 @@ export class Stream extends BufferedWriteHandler implements Player {
   #isEmptying = false;
 
   constructor(
-    readonly life: Life,
+    readonly life: RealStage,
     cast: Cast,
     readonly wires: Wires,
     socket?: Socket,
@@ -149,7 +149,7 @@ export class Stream extends BufferedWriteHandler implements Player {
   }
 
   override handleDrain(): void {
-    // Now, for its action may flood again.
+    // Before the callback, whose action may flood again.
     this.#noteEmptied();
     this.life.tell(this, 'drain');
   }
@@ -233,7 +233,7 @@ export class Stream extends BufferedWriteHandler implements Player {
     this.life.note(this, `peer has ${wasFlooded ? 'a flood' : count} ${verdict}`);
   }
 
-  /** Takes all that has come for the peer; an end that has to come is waited for. */
+  /** Receives everything at the peer; waits for an end that must arrive. */
   #absorb(raw: Socket): string {
     if (raw.closed) return '';
     const isOver = this.closed;
@@ -251,7 +251,7 @@ export class Stream extends BufferedWriteHandler implements Player {
     }
   }
 
-  /** How many bytes have come in all (tcp_info's bytes_received); only the system's TCP takes its time. */
+  /** All received bytes (tcp_info's bytes_received); only real TCP delivers with a delay. */
   #arrived(): number {
     if (this.role.cast.kind === 'unix' || kernel() !== systemKernel) return Infinity;
     const info = this.socket.getsockopt(constants.IPPROTO_TCP, constants.TCP_INFO, 136);
@@ -271,7 +271,7 @@ export class Listener extends AcceptHandler implements Player {
   readonly backlog: Wires[] = [];
 
   constructor(
-    readonly life: Life,
+    readonly life: RealStage,
     cast: Cast,
   ) {
     super(life.map);
@@ -283,7 +283,7 @@ export class Listener extends AcceptHandler implements Player {
     this.listen(16);
   }
 
-  /** A connection is on its way: waits until it is there. */
+  /** A connection is pending: waits until it can be accepted. */
   expect(from: Wires): void {
     this.backlog.push(from);
     untilReady(this.socket as Socket, POLLIN);
@@ -311,7 +311,7 @@ export class Listener extends AcceptHandler implements Player {
     this.life.note(this, `error ${String(error)}`);
   }
 
-  // What can be done to streams alone.
+  // Actions on streams only.
   take(): void {}
   transmit(): void {}
   flood(): void {}
@@ -325,7 +325,7 @@ export class Listener extends AcceptHandler implements Player {
 }
 
 let pathCount = 0;
-/** An abstract address that is nobody's yet. */
+/** An unused abstract address. */
 export function freePath(): string {
   return `\0asynchia-histories-${process.pid}-${pathCount++}`;
 }

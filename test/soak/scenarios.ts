@@ -1,29 +1,29 @@
-/** What the connections of the load do, from their first byte to their last. */
+/** The scenarios that connections of the load play, from their first byte to their last. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { cut, type Random } from './pattern';
 import type { Peer } from './peer';
 import { REQUEST_BYTES, type Service } from './protocol';
 
-/** What a life knows of the load that it is part of. */
+/** The shared state of the load. */
 export interface Surroundings {
   readonly block: Buffer;
   readonly text: Buffer;
-  /** The run nears its end: lives are to end well, and soon. */
+  /** The run is about to end: scenarios must finish soon. */
   isEnding: boolean;
-  /** A message has come back whole, so many milliseconds after it was sent. */
+  /** A message was echoed completely, so many milliseconds after it was sent. */
   echoed(milliseconds: number): void;
-  /** A question was answered, rightly. */
+  /** A request was answered correctly. */
   exchanged(): void;
 }
 
-export interface Life {
+export interface Scenario {
   readonly name: string;
-  /** Of all connections. */
+  /** The share of all connections. */
   readonly share: number;
   readonly service: Service;
-  /** Lives a connection to its end, which is that of the run where nothing ends it before. */
-  readonly live: (peer: Peer, random: Random, around: Surroundings) => Promise<void>;
+  /** Plays the scenario to its end, or to that of the run. */
+  readonly play: (peer: Peer, random: Random, around: Surroundings) => Promise<void>;
 }
 
 const KIB = 1024;
@@ -56,7 +56,7 @@ async function echo(peer: Peer, random: Random, around: Surroundings): Promise<v
   await hangUp(peer);
 }
 
-/** Some lines at a time, cut in two at any place on their way. */
+/** Some lines at a time, sent in two parts of random length. */
 async function lines(peer: Peer, random: Random, around: Surroundings): Promise<void> {
   while (!around.isEnding) {
     const some = Array.from({ length: random.whole(1, MOST_LINES) }, () => [
@@ -94,7 +94,7 @@ async function slowReader(peer: Peer, random: Random, around: Surroundings): Pro
   await hangUp(peer);
 }
 
-/** Has itself called after some time, which must not be earlier; now and then does not wait for it. */
+/** Requests an answer after some time, which must not be early; sometimes resets before. */
 async function alarm(peer: Peer, random: Random, around: Surroundings): Promise<void> {
   while (!around.isEnding) {
     const milliseconds = random.whole(1, MOST_ALARM_MS);
@@ -125,7 +125,7 @@ async function churn(peer: Peer, random: Random, around: Surroundings): Promise<
   await hangUp(peer);
 }
 
-/** Breaks off: before, while or after what it sent comes back. */
+/** Resets the connection before, during or after the echo. */
 async function reset(peer: Peer, random: Random, around: Surroundings): Promise<void> {
   await sleep(random.interval(SHORT_LIFE_MS));
   const bytes = cut(around.block, random.spread(1, 256 * KIB), random);
@@ -137,14 +137,14 @@ async function reset(peer: Peer, random: Random, around: Surroundings): Promise<
   });
   peer.send(bytes);
   const echoed = peer.expect(bytes);
-  // A wrong byte is a fault before the reset, and nothing is one after it.
+  // A wrong byte is a fault only before the reset.
   if (enough > 0) await Promise.race([gone, echoed]);
   echoed.catch(() => undefined);
   around.exchanged();
   await peer.reset();
 }
 
-/** Sends all, ends its side, and gets all back before the server ends its own. */
+/** Sends, half-closes, and receives everything back before the server ends. */
 async function halfClose(peer: Peer, random: Random, around: Surroundings): Promise<void> {
   await sleep(random.interval(SHORT_LIFE_MS));
   const bytes = cut(around.block, random.spread(1, 256 * KIB), random);
@@ -163,13 +163,13 @@ function requestOf(first: number, second: number): Buffer {
   return bytes;
 }
 
-export const LIVES: readonly Life[] = [
-  { name: 'echo', share: 0.6, service: 'echo', live: echo },
-  { name: 'lines', share: 0.14, service: 'lines', live: lines },
-  { name: 'slow reader', share: 0.1, service: 'source', live: slowReader },
-  { name: 'alarm', share: 0.05, service: 'alarm', live: alarm },
-  { name: 'churn', share: 0.05, service: 'echo', live: churn },
-  { name: 'reset', share: 0.03, service: 'echo', live: reset },
-  { name: 'half-close, echoed', share: 0.015, service: 'echo', live: halfClose },
-  { name: 'half-close, collected', share: 0.015, service: 'collect', live: halfClose },
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'echo', share: 0.6, service: 'echo', play: echo },
+  { name: 'lines', share: 0.14, service: 'lines', play: lines },
+  { name: 'slow reader', share: 0.1, service: 'source', play: slowReader },
+  { name: 'alarm', share: 0.05, service: 'alarm', play: alarm },
+  { name: 'churn', share: 0.05, service: 'echo', play: churn },
+  { name: 'reset', share: 0.03, service: 'echo', play: reset },
+  { name: 'half-close, echoed', share: 0.015, service: 'echo', play: halfClose },
+  { name: 'half-close, collected', share: 0.015, service: 'collect', play: halfClose },
 ];
