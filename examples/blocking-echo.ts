@@ -9,7 +9,7 @@ import { Server, type InetAddress, type Socket, type SocketMap } from 'asynchia'
 import { DefaultSocketMap } from 'asynchia/maps';
 import { LineHandler } from 'asynchia/protocols';
 
-/** After `quit`, others have so long to finish. */
+/** How long the other connections have to finish after `quit`. */
 const GRACE_SECONDS = 1;
 
 const port = Number(process.argv[2] ?? 25002);
@@ -18,7 +18,7 @@ let connections = 0;
 let lines = 0;
 
 class Echo extends LineHandler {
-  /** The peer may have said all and still want its echo: the write side is ended by us. */
+  /** A peer that has ended its side still gets its echo: the write side is ended by `handleEnd`. */
   allowHalfOpen = true;
 
   constructor(socketMap: SocketMap, socket: Socket) {
@@ -33,7 +33,7 @@ class Echo extends LineHandler {
       server.close();
       socketMap.callIn(GRACE_SECONDS, () => socketMap.close());
     } else if (!this.sendLine(line)) {
-      // The peer sends and does not read: it is not read from either until it does.
+      // The peer sends and does not read: reading is paused until it does.
       this.setReadable(false);
     }
   }
@@ -46,7 +46,7 @@ class Echo extends LineHandler {
     this.end(this.remainder);
   }
 
-  /** Whoever is the last to leave turns off the light. */
+  /** The last handler closes the map. */
   handleCleanup() {
     if (socketMap.isEmpty()) socketMap.close();
   }

@@ -9,7 +9,7 @@ import { LineHandler } from 'asynchia/protocols';
 
 const NICKNAME = /^[A-Za-z0-9_-]{1,16}$/;
 
-/** All who have a nickname, by its lower case: nobody is to pass for `Ann` as `ann`. */
+/** The users with a nickname, by its lower case: `ann` is taken where there is an `Ann`. */
 const users = new Map<string, User>();
 
 class User extends LineHandler {
@@ -45,17 +45,17 @@ class User extends LineHandler {
     }
   }
 
-  /** Sends a line, and waits for nobody: who has let 64 KiB pile up does not read, and is dropped. */
+  /** Sends a line without waiting. A user with more than 64 KiB unread is dropped. */
   tell(line: Data) {
     if (this.sendLine(line)) return;
-    // Not at once: closing tells the others, and their lines may be what makes the next too slow.
+    // Not at once: closing sends a line to the others, which may exceed their limits in turn.
     this.socketMap.callSynchronized(() => {
       if (!this.closed) console.log(`${this.nickname || 'Somebody'} reads too slowly: dropped.`);
       this.close();
     });
   }
 
-  /** Comes exactly once, whoever ended the connection and however. */
+  /** Called exactly once, whatever ended the connection. */
   handleCleanup() {
     if (this.nickname === '' || this.socketMap.closed) return;
     users.delete(this.nickname.toLowerCase());

@@ -25,7 +25,7 @@ function readInput(): boolean {
   try {
     count = readSync(STDIN, buffer);
   } catch (error) {
-    // Somebody else who has this input, too, was faster. select(2) tells when there is more.
+    // Another process that shares this input has read it. select(2) reports when there is more.
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return true;
     throw error;
   }
@@ -42,7 +42,7 @@ for (;;) {
     console.log(`tick ${++ticks}`);
     nextTick = now() + tickSeconds;
   }
-  // The end of input counts as readable: reading is what tells it from bytes.
+  // The end of input counts as readable: a read of 0 bytes is the end.
   if (readable.includes(STDIN) && !readInput()) break;
 }
 console.log(`End of input: ${total} bytes, ${ticks} ticks.`);

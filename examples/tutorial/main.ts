@@ -33,7 +33,7 @@ function start(name: 'server' | 'client'): ChildProcess {
   }
   child.on('error', (error) => failure.abort(error));
   child.on('close', (code, signal) => {
-    // Neither of them ends unless it is told to.
+    // Neither of them ends by itself.
     if (!child.killed) failure.abort(new Error(`the ${name} has ended (${code ?? signal})`));
   });
   children.push(child);
@@ -41,8 +41,8 @@ function start(name: 'server' | 'client'): ChildProcess {
 }
 
 /**
- * Connects until somebody answers, and then stays: the server says goodbye to all who leave, and
- * the one to be seen leaving is the client.
+ * Connects until the server answers, and stays connected: the server prints a line for each peer
+ * that leaves, and the one to be seen is the client's.
  */
 class Probe extends IOHandler {
   constructor(socketMap: SocketMap) {
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
     console.error('The tutorial failed:', reason instanceof Error ? reason.message : reason);
     process.exitCode = 1;
   }
-  // Nobody is left behind, whatever happened.
+  // No process is left running, whatever happened.
   clearTimeout(timer);
   for (const child of children) child.kill();
   socketMap.close();
