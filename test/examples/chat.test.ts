@@ -104,7 +104,7 @@ describeChat('the chat on %s', (backend) => {
     }
     expect(ann.stdout).toContain('* sleepy has left.\n');
     expect(round).toBeGreaterThan(1);
-    expect(chat.stdout).toContain('sleepy reads too slowly: dropped.\n');
+    await chat.says('sleepy reads too slowly: dropped.\n');
     sleepy.endInput();
     await sleepy.says('\n');
 

@@ -139,6 +139,16 @@ describe('the layers of lib/', () => {
     expect(forbidden).toEqual([]);
   });
 
+  test('docs/architecture.md has the same table', () => {
+    const text = readFileSync(path.join(root, 'docs', 'architecture.md'), 'utf8');
+    const rows = [...text.matchAll(/^\| `([\w.]+)` .*\| (.*?) *\|$/gm)].map(([, part, imports]) => [
+      part!.replace(/\.ts$/, ''),
+      [...imports!.matchAll(/`(\w+)`/g)].map(([, name]) => name).filter((name) => name !== 'lib'),
+    ]);
+    const parts = LAYERS.map((part) => [part, allowedImports(part)]);
+    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(parts));
+  });
+
   test('no import goes round in a circle', () => {
     const cycles = sources.map(({ name }) => cycleThrough(name)?.join(' -> '));
     expect(cycles.filter((cycle) => cycle !== undefined)).toEqual([]);
