@@ -7,7 +7,7 @@
 #include <string>
 
 #include "arguments.h"
-#include "backend.h"
+#include "backends/backend.h"
 #include "environment.h"
 #include "guest_loop.h"
 

@@ -5,8 +5,7 @@
 
 #include <unistd.h>
 
-#include <cstddef>
-#include <vector>
+#include "by_descriptor.h"
 
 namespace asynchia {
 
@@ -38,8 +37,8 @@ class OwnedDescriptors {
  public:
   OwnedDescriptors() = default;
   ~OwnedDescriptors() {
-    for (size_t fd = 0; fd < is_owned_.size(); fd++) {
-      if (is_owned_[fd]) close(static_cast<int>(fd));
+    for (int fd = 0; fd < is_owned_.End(); fd++) {
+      if (is_owned_.Get(fd)) close(fd);
     }
   }
   OwnedDescriptors(const OwnedDescriptors&) = delete;
@@ -47,20 +46,16 @@ class OwnedDescriptors {
 
   // Passes a new descriptor (or a negative errno) through.
   int Insert(int fd) {
-    if (fd < 0) return fd;
-    const auto index = static_cast<size_t>(fd);
-    if (index >= is_owned_.size()) is_owned_.resize(index + 64);
-    is_owned_[index] = true;
+    if (fd >= 0) is_owned_.Set(fd, true);
     return fd;
   }
 
   void Erase(int fd) {
-    const auto index = static_cast<size_t>(fd);
-    if (fd >= 0 && index < is_owned_.size()) is_owned_[index] = false;
+    if (is_owned_.Get(fd)) is_owned_.Set(fd, false);
   }
 
  private:
-  std::vector<bool> is_owned_;
+  ByDescriptor<bool> is_owned_;
 };
 
 }  // namespace asynchia

@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "backend.h"
+#include "backends/backend.h"
 
 namespace asynchia {
 

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <vector>
 
+#include "backends/readiness.h"
 #include "environment.h"
-#include "readiness.h"
 
 namespace asynchia {
 namespace {

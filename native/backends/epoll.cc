@@ -3,8 +3,9 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "../by_descriptor.h"
+#include "../descriptor.h"
 #include "backend.h"
-#include "descriptor.h"
 
 namespace asynchia {
 namespace {
@@ -15,7 +16,7 @@ class EpollBackend final : public Backend {
 
   int Add(int fd, int mask) override {
     if (fd < 0) return -EBADF;
-    if (MaskOf(fd) != 0) return -EEXIST;
+    if (masks_.Get(fd) != 0) return -EEXIST;
     epoll_event event = Event(fd, mask);
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) {
       // epoll_ctl(2): EPERM is how regular files and directories are refused. poll(2) and
@@ -23,27 +24,27 @@ class EpollBackend final : public Backend {
       if (errno != EPERM) return -errno;
       always_ready_.push_back(fd);
     }
-    SetMask(fd, mask);
+    masks_.Set(fd, mask);
     return 0;
   }
 
   int Modify(int fd, int mask) override {
-    const int was = MaskOf(fd);
+    const int was = masks_.Get(fd);
     if (was == 0) return -ENOENT;
     if (was == mask) return 0;
     if (FileAt(fd) == always_ready_.end()) {
       epoll_event event = Event(fd, mask);
       if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) < 0) return -errno;
     }
-    SetMask(fd, mask);
+    masks_.Set(fd, mask);
     return 0;
   }
 
   // Told to the kernel although closing a descriptor would do it too: a duplicate (one that a child
   // process inherited between fork and exec, say) keeps a closed descriptor reporting.
   int Remove(int fd) override {
-    if (MaskOf(fd) == 0) return -ENOENT;
-    SetMask(fd, 0);
+    if (masks_.Get(fd) == 0) return -ENOENT;
+    masks_.Set(fd, 0);
     const auto file = FileAt(fd);
     if (file != always_ready_.end()) {
       always_ready_.erase(file);
@@ -83,24 +84,13 @@ class EpollBackend final : public Backend {
     return event;
   }
 
-  int MaskOf(int fd) const {
-    const auto index = static_cast<size_t>(fd);
-    return fd >= 0 && index < masks_.size() ? masks_[index] : 0;
-  }
-
-  void SetMask(int fd, int mask) {
-    const auto index = static_cast<size_t>(fd);
-    if (index >= masks_.size()) masks_.resize(index + 64);
-    masks_[index] = mask;
-  }
-
   std::vector<int>::const_iterator FileAt(int fd) const {
     return std::find(always_ready_.begin(), always_ready_.end(), fd);
   }
 
   bool HasReadyFile() const {
     return std::any_of(always_ready_.begin(), always_ready_.end(),
-                       [this](int fd) { return (MaskOf(fd) & kFileBits) != 0; });
+                       [this](int fd) { return (masks_.Get(fd) & kFileBits) != 0; });
   }
 
   void PushReadyFiles(Ready* ready) {
@@ -108,13 +98,15 @@ class EpollBackend final : public Backend {
     for (size_t i = 0; i < count && !ready->IsFull(); i++) {
       next_file_ = (next_file_ + 1) % count;
       const int fd = always_ready_[next_file_];
-      const int bits = MaskOf(fd) & kFileBits;
+      const int bits = masks_.Get(fd) & kFileBits;
       if (bits != 0) ready->Push(fd, bits);
     }
   }
 
   Descriptor epoll_;
-  std::vector<int> masks_;  // by descriptor; 0: not registered
+  // 0: not registered. Not the loop's masks: epoll_ctl(2) does not tell what a descriptor is
+  // registered for, and regular files are not registered with the kernel at all.
+  ByDescriptor<int> masks_;
   std::vector<int> always_ready_;
   size_t next_file_ = 0;
   epoll_event events_[kBatch];

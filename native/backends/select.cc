@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "../by_descriptor.h"
 #include "backend.h"
 
 namespace asynchia {
@@ -15,20 +16,20 @@ class SelectBackend final : public Backend {
  public:
   int Add(int fd, int mask) override {
     if (!IsOpen(fd)) return -EBADF;
-    if (MaskOf(fd) != 0) return -EEXIST;
+    if (masks_.Get(fd) != 0) return -EEXIST;
     Grow(fd);
     Set(fd, mask);
     return 0;
   }
 
   int Modify(int fd, int mask) override {
-    if (MaskOf(fd) == 0) return -ENOENT;
+    if (masks_.Get(fd) == 0) return -ENOENT;
     Set(fd, mask);
     return 0;
   }
 
   int Remove(int fd) override {
-    if (MaskOf(fd) == 0) return -ENOENT;
+    if (masks_.Get(fd) == 0) return -ENOENT;
     Set(fd, 0);
     return 0;
   }
@@ -55,7 +56,7 @@ class SelectBackend final : public Backend {
 
   bool Watch(std::vector<pollfd>* watched) const override {
     for (int fd = 0; fd < words_ * kSetWordBits; fd++) {
-      if (IsWanted(fd)) watched->push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
+      if (IsWanted(fd)) watched->push_back({fd, static_cast<int16_t>(masks_.Get(fd)), 0});
     }
     return true;
   }
@@ -80,11 +81,6 @@ class SelectBackend final : public Backend {
 
   bool IsWanted(int fd) const { return (Union(wanted_, fd / kSetWordBits) & BitOf(fd)) != 0; }
 
-  int MaskOf(int fd) const {
-    const auto index = static_cast<size_t>(fd);
-    return fd >= 0 && index < masks_.size() ? masks_[index] : 0;
-  }
-
   // The three sets lie behind one another, so longer sets have to be laid anew.
   void Grow(int fd) {
     const int words = fd / kSetWordBits + 1;
@@ -96,7 +92,6 @@ class SelectBackend final : public Backend {
     wanted_ = std::move(sets);
     ready_.resize(wanted_.size());
     words_ = words;
-    masks_.resize(static_cast<size_t>(words) * kSetWordBits);
   }
 
   void Set(int fd, int mask) {
@@ -108,7 +103,7 @@ class SelectBackend final : public Backend {
     put(kRead, (mask & (POLLIN | POLLRDHUP)) != 0);
     put(kWrite, (mask & POLLOUT) != 0);
     put(kExcept, (mask & POLLPRI) != 0);
-    masks_[static_cast<size_t>(fd)] = mask;
+    masks_.Set(fd, mask);
   }
 
   // Only the end was asked for, but bytes lie before it: "read" would be reported again and again.
@@ -129,7 +124,7 @@ class SelectBackend final : public Backend {
           return;
         }
         const int fd = next_word_ * kSetWordBits + __builtin_ctzl(bits);
-        reported_.push_back({fd, static_cast<int16_t>(MaskOf(fd)), 0});
+        reported_.push_back({fd, static_cast<int16_t>(masks_.Get(fd)), 0});
       }
     }
   }
@@ -151,7 +146,7 @@ class SelectBackend final : public Backend {
   int words_ = 0;                // of each set
   std::vector<SetWord> wanted_;  // read, write, except
   std::vector<SetWord> ready_;
-  std::vector<int> masks_;  // by descriptor; 0: not registered
+  ByDescriptor<int> masks_;  // 0: not registered
   std::vector<pollfd> reported_;
   int next_word_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "../by_descriptor.h"
 #include "backend.h"
 
 namespace asynchia {
@@ -12,10 +13,8 @@ class PollBackend final : public Backend {
   int Add(int fd, int mask) override {
     if (!IsOpen(fd)) return -EBADF;
     if (Find(fd) != nullptr) return -EEXIST;
-    const auto index = static_cast<size_t>(fd);
-    if (index >= place_.size()) place_.resize(index + 64);
     fds_.push_back({fd, static_cast<int16_t>(mask), 0});
-    place_[index] = static_cast<int>(fds_.size());
+    place_.Set(fd, static_cast<int>(fds_.size()));
     return 0;
   }
 
@@ -30,8 +29,8 @@ class PollBackend final : public Backend {
     pollfd* entry = Find(fd);
     if (entry == nullptr) return -ENOENT;
     *entry = fds_.back();
-    place_[static_cast<size_t>(entry->fd)] = place_[static_cast<size_t>(fd)];
-    place_[static_cast<size_t>(fd)] = 0;
+    place_.Set(entry->fd, place_.Get(fd));
+    place_.Set(fd, 0);
     fds_.pop_back();
     return 0;
   }
@@ -58,13 +57,12 @@ class PollBackend final : public Backend {
 
  private:
   pollfd* Find(int fd) {
-    const auto index = static_cast<size_t>(fd);
-    if (fd < 0 || index >= place_.size() || place_[index] == 0) return nullptr;
-    return &fds_[static_cast<size_t>(place_[index]) - 1];
+    const int place = place_.Get(fd);
+    return place == 0 ? nullptr : &fds_[static_cast<size_t>(place) - 1];
   }
 
   std::vector<pollfd> fds_;
-  std::vector<int> place_;  // by descriptor: its place in fds_, from 1; 0: not registered
+  ByDescriptor<int> place_;  // in fds_, from 1; 0: not registered
   size_t next_ = 0;
 };
 
