@@ -14,6 +14,7 @@
         "native/backends/select.cc",
         "native/constants.cc",
         "native/guest_loop.cc",
+        "native/object_builder.cc",
         "native/resolver.cc",
         "native/select.cc",
         "native/sockets.cc",

@@ -1,5 +1,8 @@
 // The module: makes an environment's state and hangs every function on `exports`.
+#include <memory>
+
 #include "environment.h"
+#include "status.h"
 
 namespace asynchia {
 namespace {
@@ -8,18 +11,20 @@ void Release(napi_env /*env*/, void* data, void* /*hint*/) {
   delete static_cast<Environment*>(data);
 }
 
-napi_value Init(napi_env env, napi_value exports) {
-  auto* environment = new Environment;
-  napi_set_instance_data(env, environment, Release, nullptr);
-  ExportSelect(env, exports, environment);
-  ExportBackends(env, exports, environment);
-  ExportSockets(env, exports, environment);
-  ExportTransfers(env, exports);
-  ExportConstants(env, exports);
-  ExportAddresses(env, exports);
-  ExportResolver(env, exports);
-  ExportWakeups(env, exports, environment);
-  return exports;
+napi_value Init(napi_env env, napi_value target) {
+  auto environment = std::make_unique<Environment>();
+  if (!Ok(napi_set_instance_data(env, environment.get(), Release, nullptr))) return nullptr;
+  Environment* const state = environment.release();
+  ObjectBuilder exports(env, target);
+  ExportSelect(&exports, state);
+  ExportBackends(&exports, state);
+  ExportSockets(&exports, state);
+  ExportTransfers(&exports);
+  ExportConstants(&exports);
+  ExportAddresses(&exports);
+  ExportResolver(&exports);
+  ExportWakeups(&exports, state);
+  return exports.Done();
 }
 
 }  // namespace

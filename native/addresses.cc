@@ -101,24 +101,13 @@ napi_value PackedAddress(napi_env env, const sockaddr* address, socklen_t length
 }
 
 napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_t length) {
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  const auto set = [&](const char* name, napi_value value) {
-    napi_set_named_property(env, object, name, value);
-  };
-  const auto text = [&](const char* start, size_t text_length) {
-    napi_value value = nullptr;
-    napi_create_string_utf8(env, start, text_length, &value);
-    return value;
-  };
+  ObjectBuilder object(env);
   if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
     const std::string host = Host(address);
-    napi_value port = nullptr;
-    napi_create_uint32(env, ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port), &port);
-    set("host", text(host.data(), host.size()));
-    set("port", port);
-    set("family", text(address.ss_family == AF_INET ? "IPv4" : "IPv6", 4));
-    return object;
+    object.Text("host", host.data(), host.size());
+    object.Number("port", ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port));
+    object.Text("family", address.ss_family == AF_INET ? "IPv4" : "IPv6", 4);
+    return object.Done();
   }
   const auto& local = reinterpret_cast<const sockaddr_un&>(address);
   // The kernel counts more than the structure where a path fills it without a terminator.
@@ -126,15 +115,15 @@ napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_
   size_t path_length = whole > kPathOffset ? whole - kPathOffset : 0;
   const char* path = local.sun_path;
   if (path_length > 0 && path[0] != '\0') path_length = strnlen(path, path_length);
-  set("path", text(path, path_length));
-  return object;
+  object.Text("path", path, path_length);
+  return object.Done();
 }
 
-void ExportAddresses(napi_env env, napi_value exports) {
-  Napi::Object object(env, exports);
-  object.Set("packInet", Napi::Function::New(env, PackInet, "packInet"));
-  object.Set("packUnix", Napi::Function::New(env, PackUnix, "packUnix"));
-  object.Set("unpackAddress", Napi::Function::New(env, UnpackAddress, "unpackAddress"));
+void ExportAddresses(ObjectBuilder* exports) {
+  const Napi::Env env(exports->env());
+  exports->Set("packInet", Napi::Function::New(env, PackInet, "packInet"));
+  exports->Set("packUnix", Napi::Function::New(env, PackUnix, "packUnix"));
+  exports->Set("unpackAddress", Napi::Function::New(env, UnpackAddress, "unpackAddress"));
 }
 
 }  // namespace asynchia

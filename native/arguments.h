@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "status.h"
+
 namespace asynchia {
 
 struct Bytes {
@@ -32,7 +34,8 @@ class Arguments {
 
   Arguments(napi_env env, napi_callback_info info) : env_(env) {
     size_t count = kMost;
-    napi_get_cb_info(env, info, &count, values_, nullptr, &data_);
+    // Without the call's info the arguments stay undefined, which every reader refuses.
+    if (!Ok(napi_get_cb_info(env, info, &count, values_, nullptr, &data_))) data_ = nullptr;
   }
 
   napi_env env() const { return env_; }
@@ -45,10 +48,10 @@ class Arguments {
   }
 
   // A whole number of 32 bits. napi_get_value_int32 would turn NaN into 0 and wrap what is too
-  // large, and so hand a descriptor to the kernel that nobody named.
+  // large, and so give the kernel a descriptor that the caller did not name.
   bool Int(size_t index, int32_t* out) const {
     double number = 0;
-    if (napi_get_value_double(env_, values_[index], &number) == napi_ok && number >= INT32_MIN &&
+    if (Ok(napi_get_value_double(env_, values_[index], &number)) && number >= INT32_MIN &&
         number <= INT32_MAX) {
       *out = static_cast<int32_t>(number);
       if (*out == number) return true;
@@ -58,15 +61,15 @@ class Arguments {
 
   // Any number but NaN.
   bool Double(size_t index, double* out) const {
-    if (napi_get_value_double(env_, values_[index], out) == napi_ok && *out == *out) return true;
+    if (Ok(napi_get_value_double(env_, values_[index], out)) && *out == *out) return true;
     return Expected("a number");
   }
 
   bool ByteArray(size_t index, Bytes* out) const {
     napi_typedarray_type type = napi_int8_array;
     void* data = nullptr;
-    if (napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
-                                 nullptr) == napi_ok &&
+    if (Ok(napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
+                                    nullptr)) &&
         type == napi_uint8_array) {
       out->data = static_cast<uint8_t*>(data);
       return true;
@@ -77,8 +80,8 @@ class Arguments {
   bool Int32Array(size_t index, Integers* out) const {
     napi_typedarray_type type = napi_int8_array;
     void* data = nullptr;
-    if (napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
-                                 nullptr) == napi_ok &&
+    if (Ok(napi_get_typedarray_info(env_, values_[index], &type, &out->length, &data, nullptr,
+                                    nullptr)) &&
         type == napi_int32_array) {
       out->data = static_cast<int32_t*>(data);
       return true;
@@ -88,7 +91,7 @@ class Arguments {
 
   bool Function(size_t index) const {
     napi_valuetype type = napi_undefined;
-    if (napi_typeof(env_, values_[index], &type) == napi_ok && type == napi_function) return true;
+    if (Ok(napi_typeof(env_, values_[index], &type)) && type == napi_function) return true;
     return Expected("a function");
   }
 
@@ -99,8 +102,7 @@ class Arguments {
 
   napi_value Return(int32_t result) const {
     napi_value value = nullptr;
-    napi_create_int32(env_, result, &value);
-    return value;
+    return Ok(napi_create_int32(env_, result, &value)) ? value : nullptr;
   }
 
  private:
@@ -110,24 +112,6 @@ class Arguments {
   napi_value values_[kMost] = {};
   void* data_ = nullptr;
 };
-
-// Hangs a native function under `name` on `object`. `data` must outlive the function.
-napi_value Export(napi_env env, napi_value object, const char* name, napi_callback function,
-                  void* data);
-
-// What several functions have in common. The last of them to be collected deletes it.
-struct Shared {
-  Shared() = default;
-  virtual ~Shared() = default;
-  Shared(const Shared&) = delete;
-  Shared& operator=(const Shared&) = delete;
-
-  int functions = 0;  // that still point here
-};
-
-// The same with `data` that the function has a share in.
-void ExportShared(napi_env env, napi_value object, const char* name, napi_callback function,
-                  Shared* data);
 
 }  // namespace asynchia
 

@@ -59,7 +59,7 @@ napi_value Wait(napi_env env, napi_callback_info info) {
 }
 
 void Leave(Bound* bound) {
-  GuestLoop* loop = bound->environment->guest_loop;
+  GuestLoop* loop = bound->environment->guest_loop.get();
   if (loop != nullptr && bound->backend) loop->Stop(bound->backend.get());
 }
 
@@ -78,8 +78,7 @@ napi_value JoinLoop(napi_env env, napi_callback_info info) {
   size_t length = 0;
   Integers ready;
   if (!arguments.Int32Array(0, &ready)) return nullptr;
-  if (napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr) !=
-          napi_ok ||
+  if (!Ok(napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr)) ||
       type != napi_float64_array || length < kControlFields || ready.length < 2) {
     arguments.Expected("room for a pair, and a Float64Array for what the map tells the loop");
     return nullptr;
@@ -102,7 +101,7 @@ napi_value CreateBackend(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   char name[8] = {};
   size_t length = 0;
-  if (napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok) {
+  if (!Ok(napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length))) {
     arguments.Expected("the name of a backend");
     return nullptr;
   }
@@ -115,23 +114,28 @@ napi_value CreateBackend(napi_env env, napi_callback_info info) {
   if (!backend) return arguments.Return(-errno);
 
   auto* bound = new Bound(std::move(backend), arguments.Data<Environment>());
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  napi_set_named_property(env, object, "name", arguments[0]);
-  ExportShared(env, object, "add", ChangeMask<&Backend::Add>, bound);
-  ExportShared(env, object, "modify", ChangeMask<&Backend::Modify>, bound);
-  ExportShared(env, object, "remove", Remove, bound);
-  ExportShared(env, object, "wait", Wait, bound);
-  ExportShared(env, object, "close", Close, bound);
-  ExportShared(env, object, "joinLoop", JoinLoop, bound);
-  ExportShared(env, object, "leaveLoop", LeaveLoop, bound);
-  return object;
+  ObjectBuilder object(env);
+  object.Set("name", arguments[0]);
+  object.Functions({{"add", ChangeMask<&Backend::Add>},
+                    {"modify", ChangeMask<&Backend::Modify>},
+                    {"remove", Remove},
+                    {"wait", Wait},
+                    {"close", Close},
+                    {"joinLoop", JoinLoop},
+                    {"leaveLoop", LeaveLoop}},
+                   bound);
+  return object.Done();
 }
 
 }  // namespace
 
-void ExportBackends(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "createBackend", CreateBackend, environment);
+void ExportBackends(ObjectBuilder* exports, Environment* environment) {
+  exports->Function("createBackend", CreateBackend, environment);
+  ObjectBuilder layout(exports->env());
+  layout.Number("turnAtMs", kTurnAtMs);
+  layout.Number("hasChanges", kHasChanges);
+  layout.Number("fields", kControlFields);
+  exports->Set("controlLayout", layout.Done());
 }
 
 }  // namespace asynchia

@@ -51,20 +51,25 @@ constexpr Constant kConstants[] = {
     ASYNCHIA_CONSTANT(MSG_WAITALL),
 };
 
+// poll(2)'s bits, which epoll(7) shares.
+constexpr Constant kReadinessBits[] = {
+    ASYNCHIA_CONSTANT(POLLIN),    ASYNCHIA_CONSTANT(POLLPRI), ASYNCHIA_CONSTANT(POLLOUT),
+    ASYNCHIA_CONSTANT(POLLERR),   ASYNCHIA_CONSTANT(POLLHUP), ASYNCHIA_CONSTANT(POLLNVAL),
+    ASYNCHIA_CONSTANT(POLLRDHUP),
+};
+
 #undef ASYNCHIA_CONSTANT
 
 }  // namespace
 
-void ExportConstants(napi_env env, napi_value exports) {
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  for (const Constant& constant : kConstants) {
-    napi_value value = nullptr;
-    napi_create_uint32(env, constant.value, &value);
-    napi_set_named_property(env, object, constant.name, value);
-  }
-  napi_object_freeze(env, object);
-  napi_set_named_property(env, exports, "constants", object);
+void ExportConstants(ObjectBuilder* exports) {
+  ObjectBuilder object(exports->env());
+  for (const Constant& constant : kConstants) object.Number(constant.name, constant.value);
+  object.Freeze();
+  exports->Set("constants", object.Done());
+  ObjectBuilder bits(exports->env());
+  for (const Constant& bit : kReadinessBits) bits.Number(bit.name, bit.value);
+  exports->Set("readinessBits", bits.Done());
 }
 
 }  // namespace asynchia

@@ -6,30 +6,32 @@
 #include <node_api.h>
 #include <sys/socket.h>
 
+#include <memory>
+
 #include "arguments.h"
 #include "descriptor.h"
+#include "guest_loop.h"
+#include "object_builder.h"
 
 namespace asynchia {
-
-class GuestLoop;
 
 struct Environment {
   OwnedDescriptors descriptors;
   // Who the last accept(2) was from.
   sockaddr_storage accepted{};
   socklen_t accepted_length = 0;
-  // Made by the first map that runs inside Node's loop; closes itself before the environment goes.
-  GuestLoop* guest_loop = nullptr;
+  // Made by the first map that runs inside Node's loop.
+  std::unique_ptr<GuestLoop> guest_loop;
 };
 
-void ExportSelect(napi_env env, napi_value exports, Environment* environment);
-void ExportBackends(napi_env env, napi_value exports, Environment* environment);
-void ExportSockets(napi_env env, napi_value exports, Environment* environment);
-void ExportTransfers(napi_env env, napi_value exports);
-void ExportConstants(napi_env env, napi_value exports);
-void ExportAddresses(napi_env env, napi_value exports);
-void ExportResolver(napi_env env, napi_value exports);
-void ExportWakeups(napi_env env, napi_value exports, Environment* environment);
+void ExportSelect(ObjectBuilder* exports, Environment* environment);
+void ExportBackends(ObjectBuilder* exports, Environment* environment);
+void ExportSockets(ObjectBuilder* exports, Environment* environment);
+void ExportTransfers(ObjectBuilder* exports);
+void ExportConstants(ObjectBuilder* exports);
+void ExportAddresses(ObjectBuilder* exports);
+void ExportResolver(ObjectBuilder* exports);
+void ExportWakeups(ObjectBuilder* exports, Environment* environment);
 
 }  // namespace asynchia
 

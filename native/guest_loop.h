@@ -1,4 +1,4 @@
-// Maps running inside Node's own loop, as the host that waits for both.
+// The maps that run inside Node's loop, and the waiting for them.
 //
 // A uv_check handle does the waiting: in the maps' backends, with libuv's descriptor as one more of
 // theirs. libuv gets a pass that does not block whenever it has something, its time-out is due, or
@@ -16,7 +16,8 @@
 
 namespace asynchia {
 
-// What JavaScript tells a waiting map, as doubles in shared memory, so that telling costs no call.
+// What JavaScript and a waiting map share, as doubles. lib/system/kernel.ts has the same, and
+// checks it at load.
 enum ControlField {
   kTurnAtMs,      // when a turn is due without any event, on MonotonicMs()'s clock
   kHasChanges,    // not 0: `prepare` wants to be called before the next wait
@@ -32,20 +33,24 @@ class GuestLoop {
     napi_value dispatch;  // (count): one turn; negative: the wait failed with that errno
   };
 
-  // Null (with an exception pending) where libuv's loop is not to be had.
-  static GuestLoop* Of(napi_env env, GuestLoop** place);
+  // Makes it where there is none. Null, with an exception pending, if Node has no loop for it.
+  static GuestLoop* Of(napi_env env, std::unique_ptr<GuestLoop>* place);
 
+  // -ECANCELED with an exception pending.
   int Start(std::shared_ptr<Backend> backend, const Callbacks& callbacks);
   void Stop(const Backend* backend);
 
+  // Only after Close: the environment, which owns it, is kept until libuv has closed the handles.
+  ~GuestLoop();
   GuestLoop(const GuestLoop&) = delete;
   GuestLoop& operator=(const GuestLoop&) = delete;
 
  private:
   struct Guest;
 
-  GuestLoop(napi_env env, uv_loop_t* loop, GuestLoop** place);
-  ~GuestLoop();
+  GuestLoop(napi_env env, uv_loop_t* loop);
+
+  bool Open();
 
   void Pass();
   bool Turn();
@@ -54,18 +59,20 @@ class GuestLoop {
   int WaitForOne(Guest* guest, double timeout_ms, bool* libuv_is_ready);
   bool Call(Guest* guest, napi_ref function, int argument);
   void Sweep();
+  void KeepAwake();
   void Close(napi_async_cleanup_hook_handle hook);
 
   static constexpr int kTurnsPerPass = 64;
 
   napi_env env_;
   uv_loop_t* loop_;
-  GuestLoop** place_;
   uv_check_t check_{};
   uv_idle_t idle_{};
   int open_handles_ = 2;
   napi_async_cleanup_hook_handle hook_ = nullptr;
+  // Callbacks change neither: they mark guests as stopped and add to started_. Sweep does the rest.
   std::vector<std::unique_ptr<Guest>> guests_;
+  std::vector<std::unique_ptr<Guest>> started_;
   std::vector<pollfd> watched_;
 };
 

@@ -193,7 +193,7 @@ napi_value Resolved(napi_env env, napi_callback_info info) {
   return addresses;
 }
 
-// (number): nobody will fetch it.
+// (number): discards it.
 napi_value DropLookup(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int number = 0;
@@ -208,11 +208,10 @@ napi_value DropLookup(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ExportResolver(napi_env env, napi_value exports) {
+void ExportResolver(ObjectBuilder* exports) {
   auto* resolver = new Resolver;
-  ExportShared(env, exports, "resolve", Resolve, resolver);
-  ExportShared(env, exports, "resolved", Resolved, resolver);
-  ExportShared(env, exports, "dropLookup", DropLookup, resolver);
+  exports->Functions({{"resolve", Resolve}, {"resolved", Resolved}, {"dropLookup", DropLookup}},
+                     resolver);
 }
 
 }  // namespace asynchia

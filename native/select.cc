@@ -118,19 +118,18 @@ napi_value EpollWait(napi_env env, napi_callback_info info) {
 
 napi_value Monotonic(napi_env env, napi_callback_info /*info*/) {
   napi_value now = nullptr;
-  napi_create_double(env, MonotonicMs(), &now);
-  return now;
+  return Ok(napi_create_double(env, MonotonicMs(), &now)) ? now : nullptr;
 }
 
 }  // namespace
 
-void ExportSelect(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "poll", Poll, nullptr);
-  Export(env, exports, "select", Select, nullptr);
-  Export(env, exports, "epollCreate", EpollCreate, environment);
-  Export(env, exports, "epollControl", EpollControl, nullptr);
-  Export(env, exports, "epollWait", EpollWait, nullptr);
-  Export(env, exports, "monotonicMs", Monotonic, nullptr);
+void ExportSelect(ObjectBuilder* exports, Environment* environment) {
+  exports->Function("poll", Poll, nullptr);
+  exports->Function("select", Select, nullptr);
+  exports->Function("epollCreate", EpollCreate, environment);
+  exports->Function("epollControl", EpollControl, nullptr);
+  exports->Function("epollWait", EpollWait, nullptr);
+  exports->Function("monotonicMs", Monotonic, nullptr);
 }
 
 }  // namespace asynchia

@@ -179,22 +179,22 @@ napi_value SetOption(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ExportSockets(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "socket", CreateSocket, environment);
-  Export(env, exports, "socketpair", SocketPair, environment);
-  Export(env, exports, "adopt", Adopt, environment);
-  Export(env, exports, "disown", Disown, environment);
-  Export(env, exports, "close", Close, environment);
-  Export(env, exports, "bind", WithAddress<bind>, nullptr);
-  Export(env, exports, "connect", WithAddress<connect>, nullptr);
-  Export(env, exports, "listen", WithInteger<listen>, nullptr);
-  Export(env, exports, "shutdown", WithInteger<shutdown>, nullptr);
-  Export(env, exports, "getsockname", NameOf<getsockname>, nullptr);
-  Export(env, exports, "getpeername", NameOf<getpeername>, nullptr);
-  Export(env, exports, "accept", Accept, environment);
-  Export(env, exports, "acceptedAddress", AcceptedAddress, environment);
-  Export(env, exports, "getsockopt", GetOption, nullptr);
-  Export(env, exports, "setsockopt", SetOption, nullptr);
+void ExportSockets(ObjectBuilder* exports, Environment* environment) {
+  exports->Function("socket", CreateSocket, environment);
+  exports->Function("socketpair", SocketPair, environment);
+  exports->Function("adopt", Adopt, environment);
+  exports->Function("disown", Disown, environment);
+  exports->Function("close", Close, environment);
+  exports->Function("bind", WithAddress<bind>, nullptr);
+  exports->Function("connect", WithAddress<connect>, nullptr);
+  exports->Function("listen", WithInteger<listen>, nullptr);
+  exports->Function("shutdown", WithInteger<shutdown>, nullptr);
+  exports->Function("getsockname", NameOf<getsockname>, nullptr);
+  exports->Function("getpeername", NameOf<getpeername>, nullptr);
+  exports->Function("accept", Accept, environment);
+  exports->Function("acceptedAddress", AcceptedAddress, environment);
+  exports->Function("getsockopt", GetOption, nullptr);
+  exports->Function("setsockopt", SetOption, nullptr);
 }
 
 }  // namespace asynchia

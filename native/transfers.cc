@@ -12,13 +12,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
+#include <utility>
 
 #include "environment.h"
 
 namespace asynchia {
 namespace {
 
-// Where a transfer's integers stand; lib/binding.ts has the same.
+// Where a transfer's integers stand. lib/system/binding.ts has the same, and checks it at load.
 enum TransferField : size_t { kFd, kOffset, kLength, kResult, kTransferFields };
 
 // The C library's recv and send are points of cancellation, and pay for it with two atomic
@@ -56,7 +58,7 @@ struct Slab final : Shared {
   ~Slab() override {
     // Node frees what it holds for an addon only if it is told to.
     for (napi_ref reference : {bytes_reference, transfer_reference}) {
-      if (reference != nullptr) napi_delete_reference(env, reference);
+      if (reference != nullptr) Ignore(napi_delete_reference(env, reference));
     }
   }
 
@@ -72,7 +74,7 @@ struct Slab final : Shared {
 template <int (*Transfer)(int, uint8_t*, size_t, int)>
 napi_value WithSlab(napi_env env, napi_callback_info info) {
   void* data = nullptr;
-  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  if (!Ok(napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data))) return nullptr;
   const auto* slab = static_cast<Slab*>(data);
   int32_t* transfer = slab->transfer;
   const int offset = transfer[kOffset];
@@ -90,9 +92,11 @@ napi_value UseSlab(napi_env env, napi_callback_info info) {
   Bytes bytes;
   if (!arguments.ByteArray(0, &bytes)) return nullptr;
   auto* slab = arguments.Data<Slab>();
-  if (slab->bytes_reference != nullptr) napi_delete_reference(env, slab->bytes_reference);
-  napi_create_reference(env, arguments[0], 1, &slab->bytes_reference);
+  napi_ref reference = nullptr;
+  if (!Ok(napi_create_reference(env, arguments[0], 1, &reference))) return nullptr;
+  std::swap(slab->bytes_reference, reference);
   slab->bytes = bytes;
+  if (reference != nullptr) Ignore(napi_delete_reference(env, reference));
   return nullptr;
 }
 
@@ -105,16 +109,17 @@ napi_value MakeSlab(napi_env env, napi_callback_info info) {
     arguments.Expected("room for what a transfer takes and gives");
     return nullptr;
   }
-  auto* slab = new Slab(env);
-  napi_create_reference(env, arguments[0], 1, &slab->transfer_reference);
+  auto slab = std::make_unique<Slab>(env);
+  if (!Ok(napi_create_reference(env, arguments[0], 1, &slab->transfer_reference))) return nullptr;
   slab->transfer = transfer.data;
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  ExportShared(env, object, "use", UseSlab, slab);
-  ExportShared(env, object, "recv", WithSlab<Receive>, slab);
-  ExportShared(env, object, "send", WithSlab<Transmit>, slab);
-  return object;
+  ObjectBuilder object(env);
+  object.Functions({{"use", UseSlab}, {"recv", WithSlab<Receive>}, {"send", WithSlab<Transmit>}},
+                   slab.release());
+  return object.Done();
 }
+
+// How many parts one sendmsg(2) takes here.
+constexpr uint32_t kMostParts = 64;
 
 // (fd, bytes, offset, length, flags)
 template <int (*Transfer)(int, uint8_t*, size_t, int)>
@@ -150,24 +155,23 @@ napi_value SendMany(napi_env env, napi_callback_info info) {
   int offset = 0;
   uint32_t count = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
-  if (napi_get_array_length(env, arguments[1], &count) != napi_ok) {
+  if (!Ok(napi_get_array_length(env, arguments[1], &count))) {
     arguments.Expected("an array of Uint8Arrays");
     return nullptr;
   }
   if (!arguments.Int(2, &offset)) return nullptr;
-  constexpr uint32_t kMostParts = 64;
   iovec parts[kMostParts];
   count = std::min(count, kMostParts);
   // Getting an element may run a getter, which may detach the memory of another: get all, then
   // look.
   napi_value elements[kMostParts];
   for (uint32_t i = 0; i < count; i++) {
-    if (napi_get_element(env, arguments[1], i, &elements[i]) != napi_ok) return nullptr;
+    if (!Ok(napi_get_element(env, arguments[1], i, &elements[i]))) return nullptr;
   }
   for (uint32_t i = 0; i < count; i++) {
     bool is_buffer = false;
-    if (napi_is_buffer(env, elements[i], &is_buffer) != napi_ok || !is_buffer ||
-        napi_get_buffer_info(env, elements[i], &parts[i].iov_base, &parts[i].iov_len) != napi_ok) {
+    if (!Ok(napi_is_buffer(env, elements[i], &is_buffer)) || !is_buffer ||
+        !Ok(napi_get_buffer_info(env, elements[i], &parts[i].iov_base, &parts[i].iov_len))) {
       arguments.Expected("an array of Uint8Arrays");
       return nullptr;
     }
@@ -219,15 +223,23 @@ napi_value Unacknowledged(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ExportTransfers(napi_env env, napi_value exports) {
-  Export(env, exports, "recv", WithRange<Receive>, nullptr);
-  Export(env, exports, "send", WithRange<Transmit>, nullptr);
-  Export(env, exports, "recvWhole", WithWhole<Receive>, nullptr);
-  Export(env, exports, "sendWhole", WithWhole<Transmit>, nullptr);
-  Export(env, exports, "sendMany", SendMany, nullptr);
-  Export(env, exports, "unread", Unread, nullptr);
-  Export(env, exports, "unacknowledged", Unacknowledged, nullptr);
-  Export(env, exports, "makeSlab", MakeSlab, nullptr);
+void ExportTransfers(ObjectBuilder* exports) {
+  exports->Function("recv", WithRange<Receive>, nullptr);
+  exports->Function("send", WithRange<Transmit>, nullptr);
+  exports->Function("recvWhole", WithWhole<Receive>, nullptr);
+  exports->Function("sendWhole", WithWhole<Transmit>, nullptr);
+  exports->Function("sendMany", SendMany, nullptr);
+  exports->Function("unread", Unread, nullptr);
+  exports->Function("unacknowledged", Unacknowledged, nullptr);
+  exports->Function("makeSlab", MakeSlab, nullptr);
+  ObjectBuilder layout(exports->env());
+  layout.Number("fd", kFd);
+  layout.Number("offset", kOffset);
+  layout.Number("length", kLength);
+  layout.Number("result", kResult);
+  layout.Number("fields", kTransferFields);
+  exports->Set("transferLayout", layout.Done());
+  exports->Number("mostParts", kMostParts);
 }
 
 }  // namespace asynchia

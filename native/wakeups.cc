@@ -49,7 +49,7 @@ napi_value DrainWakeup(napi_env env, napi_callback_info info) {
 napi_value CreateInterrupt(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return arguments.Return(-ENOSYS);
+  if (!Ok(napi_get_uv_event_loop(env, &loop))) return arguments.Return(-ENOSYS);
   Descriptor instance(epoll_create1(EPOLL_CLOEXEC));
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
@@ -72,13 +72,13 @@ napi_value DrainInterrupt(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void ExportWakeups(napi_env env, napi_value exports, Environment* environment) {
-  Export(env, exports, "createWakeup", CreateWakeup, environment);
-  Export(env, exports, "duplicate", Duplicate, nullptr);
-  Export(env, exports, "wake", Wake, nullptr);
-  Export(env, exports, "drainWakeup", DrainWakeup, nullptr);
-  Export(env, exports, "createInterrupt", CreateInterrupt, environment);
-  Export(env, exports, "drainInterrupt", DrainInterrupt, nullptr);
+void ExportWakeups(ObjectBuilder* exports, Environment* environment) {
+  exports->Function("createWakeup", CreateWakeup, environment);
+  exports->Function("duplicate", Duplicate, nullptr);
+  exports->Function("wake", Wake, nullptr);
+  exports->Function("drainWakeup", DrainWakeup, nullptr);
+  exports->Function("createInterrupt", CreateInterrupt, environment);
+  exports->Function("drainInterrupt", DrainInterrupt, nullptr);
 }
 
 }  // namespace asynchia

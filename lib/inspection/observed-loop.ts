@@ -67,7 +67,9 @@ export class ObservedLoop extends MainLoop {
     super.beginTurn(ready, count);
     if (this.#observer.trace === undefined || count === 0) return;
     const events = Array.from({ length: count }, (_, i) => {
-      return `${ready[2 * i]} ${readinessText(ready[2 * i + 1] ?? 0)}`;
+      return `${ready[2 * i]} ${readinessText(ready[2 * i + 1] ?? 0)
+        .replaceAll('POLL', '')
+        .toLowerCase()}`;
     });
     this.#observer.trace(`turn ${this.turn}: ${events.join(', ')}`);
   }

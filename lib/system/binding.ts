@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import type { Kernel } from './kernel';
+import { Control, type Kernel, MOST_PARTS } from './kernel';
+import { readinessBits } from './readiness';
 import type { SocketAddress } from './address-types';
 
 /** Where a slab's `recv` and `send` take their integers from, and put what comes of it. */
@@ -29,6 +30,12 @@ interface Binding extends Omit<Kernel, 'read'> {
 
   readonly constants: Readonly<Record<string, number>>;
   adopt(fd: number): number;
+
+  /** What the addon and this library have in common: compared when it is loaded. */
+  readonly transferLayout: Readonly<Record<string, number>>;
+  readonly controlLayout: Readonly<Record<string, number>>;
+  readonly readinessBits: Readonly<Record<string, number>>;
+  readonly mostParts: number;
 
   makeSlab(transfer: Int32Array): SlabCalls;
 
@@ -70,5 +77,23 @@ function loadAddon(): Binding {
   }
 }
 
+/** An addon of another version would read and write shared memory in the wrong places. */
+function checkLayouts(addon: Binding): Binding {
+  const { controlLayout, mostParts, transferLayout } = addon;
+  const theirs = { transferLayout, controlLayout, mostParts, readinessBits: addon.readinessBits };
+  const ours = {
+    transferLayout: Transfer,
+    controlLayout: Control,
+    mostParts: MOST_PARTS,
+    readinessBits,
+  };
+  // As text: under jest the addon's objects are of another realm.
+  if (JSON.stringify(theirs) === JSON.stringify(ours)) return addon;
+  throw new Error(
+    "asynchia's addon does not belong to this version of its JavaScript: build it again, " +
+      'by npx node-gyp rebuild in its package',
+  );
+}
+
 // Copied: V8 looks the functions of so large an exports object up by name, call after call.
-export const binding: Binding = { ...loadAddon() };
+export const binding: Binding = { ...checkLayouts(loadAddon()) };

@@ -29,6 +29,9 @@ export const Control = {
   fields: 2,
 } as const;
 
+/** How many parts one `sendMany` sends at most. */
+export const MOST_PARTS = 64;
+
 export interface Kernel {
   monotonicMs(): number;
   createBackend(name: string): LoopBackend | number;

@@ -15,21 +15,21 @@ export const POLLNVAL = 0x0020;
 /** The peer has closed its writing side. */
 export const POLLRDHUP = 0x2000;
 
-const NAMES = [
-  ['in', POLLIN],
-  ['pri', POLLPRI],
-  ['out', POLLOUT],
-  ['err', POLLERR],
-  ['hup', POLLHUP],
-  ['nval', POLLNVAL],
-  ['rdhup', POLLRDHUP],
-] as const;
+/** All of them, by name. The addon's are compared with these when it is loaded. */
+export const readinessBits = {
+  POLLIN,
+  POLLPRI,
+  POLLOUT,
+  POLLERR,
+  POLLHUP,
+  POLLNVAL,
+  POLLRDHUP,
+} as const;
 
-/** As text: `in|rdhup`. */
+/** As text: `POLLIN|POLLRDHUP`. */
 export function readinessText(bits: number): string {
-  return NAMES.filter(([, bit]) => bits & bit)
-    .map(([name]) => name)
-    .join('|');
+  const names = Object.entries(readinessBits).filter(([, bit]) => bits & bit);
+  return names.map(([name]) => name).join('|');
 }
 
 /** The bits that hint at the end of a stream. */

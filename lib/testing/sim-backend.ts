@@ -3,24 +3,13 @@
  */
 import type { LoopBackend } from '../system/kernel';
 import { Control } from '../system/kernel';
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLNVAL,
-  POLLOUT,
-  POLLPRI,
-  POLLRDHUP,
-} from '../system/readiness';
+import { POLLERR, POLLHUP, POLLNVAL, readinessText } from '../system/readiness';
 
 import { Errno, type Description } from './description';
 import type { Simulation } from './simulation';
 
 /** The `code` of the error for a wait that would never end. */
 export const SIMULATION_IDLE = 'ERR_SIMULATION_IDLE';
-
-/** The readiness bits, by their names in the trace. */
-const BITS = { POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP, POLLNVAL, POLLRDHUP } as const;
 
 /** How often an idle simulation under `run()` checks whether Node's callbacks gave it work. */
 const IDLE_CHECK_MS = 1;
@@ -157,8 +146,7 @@ export class SimBackend implements LoopBackend {
 
 /** `3 POLLIN|POLLHUP`, for the trace. */
 function eventText([fd, bits]: readonly [fd: number, bits: number]): string {
-  const names = Object.entries(BITS).filter(([, bit]) => bits & bit);
-  return `${fd} ${names.map(([name]) => name).join('|')}`;
+  return `${fd} ${readinessText(bits)}`;
 }
 
 /** A sum of times. Rounded up if floating-point rounding would make it too early. */

@@ -1,5 +1,6 @@
 /** Bytes that wait to be sent. They are copies, so that the caller may use its memory again. */
 import { WOULD_BLOCK } from '../system/constants';
+import { MOST_PARTS } from '../system/kernel';
 import type { SocketSurface } from '../sockets/socket';
 
 const BLOCK_BYTES = 16 * 1024;
@@ -7,9 +8,6 @@ const BLOCK_BYTES = 16 * 1024;
 const SHORT_BYTES = 32;
 /** How many empty queues are kept, with a block each. */
 const MOST_SPARE_QUEUES = 64;
-
-/** What one sendmsg(2) takes, as the addon has it. */
-const MOST_PARTS = 64;
 
 export class OutputQueue {
   /** Data of this length or more is worth a system call of its own rather than a copy. */
