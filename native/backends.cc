@@ -80,7 +80,7 @@ napi_value JoinLoop(napi_env env, napi_callback_info info) {
   if (!arguments.Int32Array(0, &ready)) return nullptr;
   if (!Ok(napi_get_typedarray_info(env, arguments[1], &type, &length, nullptr, nullptr, nullptr)) ||
       type != napi_float64_array || length < kControlFields || ready.length < 2) {
-    arguments.Expected("room for a pair, and a Float64Array for what the map tells the loop");
+    arguments.Expected("room for a pair, and a Float64Array for the control fields");
     return nullptr;
   }
   if (!arguments.Function(2) || !arguments.Function(3)) return nullptr;

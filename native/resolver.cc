@@ -1,9 +1,9 @@
 // Host names, resolved on threads of our own.
 //
 // The loop that waits may not be libuv's (poll, runSync), and what libuv has done for it is then
-// neither told nor freed. So completion is told by an eventfd that the map watches, and JavaScript
-// fetches the result by the number of the look-up. No look-up is a JavaScript object: what Node-API
-// frees on collection, it frees when libuv turns.
+// neither reported nor freed. So completion is reported by an eventfd that the map watches, and
+// JavaScript fetches the result by the number of the look-up. No look-up is a JavaScript object:
+// what Node-API frees on collection, it frees when libuv turns.
 #include <fcntl.h>
 #include <napi.h>
 #include <netdb.h>
@@ -40,7 +40,7 @@ struct Lookup {
 
 // What an environment shares with its threads. They are started as they are needed and end when
 // nothing waits. Nobody waits for them: getaddrinfo(3) may take minutes, and an environment that
-// goes meanwhile leaves them to find that nobody wants to know.
+// goes meanwhile leaves them to be discarded.
 class Pool {
  public:
   // 0, or the negative errno of why there is no thread to do it.
@@ -106,7 +106,7 @@ class Pool {
     }
   }
 
-  // The next that somebody still waits for. Null: the thread that asks has to end.
+  // The next that was not cancelled. Null: the calling thread has to end.
   std::shared_ptr<Lookup> Next() {
     const std::lock_guard<std::mutex> lock(mutex_);
     while (!waiting_.empty()) {
@@ -123,7 +123,7 @@ class Pool {
   int threads_ = 0;
 };
 
-// The look-ups of an environment that nobody has fetched yet, by number.
+// The look-ups of an environment that were not fetched yet, by number.
 struct Resolver final : Shared {
   ~Resolver() override {
     for (const auto& [number, lookup] : lookups) pool->Cancel(lookup.get());

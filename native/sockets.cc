@@ -118,7 +118,7 @@ napi_value NameOf(napi_env env, napi_callback_info info) {
 }
 
 // (fd, peer): the next connection, or -errno. `peer` gets the family of its address and, of IPv4,
-// the host and the port; acceptedAddress() tells any address whole.
+// the host and the port; acceptedAddress() returns any address whole.
 napi_value Accept(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int listener = 0;

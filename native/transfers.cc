@@ -34,7 +34,7 @@ int Retry(Call call) {
   }
 }
 
-// The kernel transfers no more in one call (MAX_RW_COUNT), and an integer can tell no more.
+// The kernel transfers no more in one call (MAX_RW_COUNT), and an int holds no more.
 constexpr size_t kMostBytes = INT32_MAX & ~4095;
 
 int Receive(int fd, uint8_t* data, size_t length, int flags) {
@@ -56,7 +56,7 @@ int Transmit(int fd, uint8_t* data, size_t length, int flags) {
 struct Slab final : Shared {
   explicit Slab(napi_env env) : env(env) {}
   ~Slab() override {
-    // Node frees what it holds for an addon only if it is told to.
+    // References have to be deleted: Node does not free them with the environment.
     for (napi_ref reference : {bytes_reference, transfer_reference}) {
       if (reference != nullptr) Ignore(napi_delete_reference(env, reference));
     }
@@ -196,7 +196,7 @@ napi_value Unread(napi_env env, napi_callback_info info) {
   uint8_t byte = 0;
   int result = Receive(fd, &byte, 1, MSG_PEEK);
   if (result == -ENOTSOCK) {
-    // Pipes and terminals cannot be peeked, but tell what they hold. What cannot even do that
+    // Pipes and terminals cannot be peeked, but report how much they hold. What cannot even do that
     // (eventfd and the like) holds no bytes.
     const bool is_write_end = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
     int count = 0;

@@ -1,5 +1,5 @@
-// Descriptors that wake a waiting map: an eventfd(2) for other threads, and one that tells a thread
-// that is to be terminated.
+// Descriptors that wake a waiting map: an eventfd(2) for other threads, and one that interrupts a
+// thread that is to be terminated.
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,7 +18,7 @@ napi_value CreateWakeup(napi_env env, napi_callback_info info) {
   return arguments.Return(fd < 0 ? -errno : arguments.Data<Environment>()->descriptors.Insert(fd));
 }
 
-// (fd): a second descriptor for the same thing, which whoever gets it owns.
+// (fd): a second descriptor for the same thing, which the caller owns.
 napi_value Duplicate(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
@@ -43,9 +43,9 @@ napi_value DrainWakeup(napi_env env, napi_callback_info info) {
   return arguments.Return(eventfd_read(fd, &count) < 0 ? -errno : 0);
 }
 
-// An epoll instance around libuv's own. worker.terminate() tells libuv's loop, which a thread that
-// blocks in a map does not run; this becomes readable then. Edge-triggered, since what else libuv
-// has pending cannot be taken from it without running it.
+// An epoll instance around libuv's own. worker.terminate() notifies libuv's loop, which a thread
+// that blocks in a map does not run; this becomes readable then. Edge-triggered, since what else
+// libuv has pending cannot be taken from it without running it.
 napi_value CreateInterrupt(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   uv_loop_t* loop = nullptr;

@@ -49,7 +49,7 @@ class Backend {
 
 std::unique_ptr<Backend> MakeSelectBackend();
 std::unique_ptr<Backend> MakePollBackend();
-// Null where the kernel gives no epoll instance (errno tells why).
+// Null where the kernel gives no epoll instance (errno says why).
 std::unique_ptr<Backend> MakeEpollBackend();
 
 }  // namespace asynchia

@@ -104,7 +104,7 @@ class EpollBackend final : public Backend {
   }
 
   Descriptor epoll_;
-  // 0: not registered. Not the loop's masks: epoll_ctl(2) does not tell what a descriptor is
+  // 0: not registered. Not the loop's masks: epoll_ctl(2) does not return what a descriptor is
   // registered for, and regular files are not registered with the kernel at all.
   ByDescriptor<int> masks_;
   std::vector<int> always_ready_;

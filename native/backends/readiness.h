@@ -1,5 +1,5 @@
-// The three system calls that tell readiness, as the rest of the addon uses them: interrupted waits
-// go on for the time that is left, time-outs round up, and failure is a negative errno.
+// The three system calls that report readiness, as the rest of the addon uses them: interrupted
+// waits go on for the time that is left, time-outs round up, and failure is a negative errno.
 #ifndef ASYNCHIA_READINESS_H_
 #define ASYNCHIA_READINESS_H_
 
@@ -19,7 +19,7 @@ static_assert(POLLIN == EPOLLIN && POLLPRI == EPOLLPRI && POLLOUT == EPOLLOUT &&
 constexpr int kUnasked = POLLERR | POLLHUP | POLLNVAL;
 
 // select(2) passes over descriptors beyond the process's table in silence, and reports them as
-// ready; poll(2) is told of one at every wait. epoll_ctl(2) asks once, at the beginning, and so do
+// ready; poll(2) reports one at every wait. epoll_ctl(2) asks once, at the beginning, and so do
 // we.
 bool IsOpen(int fd);
 

@@ -1,6 +1,6 @@
 // select(2), for descriptors of any number.
 //
-// select tells only "read", "write" and "except". One poll(2) that does not wait, over what it
+// select reports only "read", "write" and "except". One poll(2) that does not wait, over what it
 // reported, completes the bits for the whole batch.
 #include <algorithm>
 #include <cerrno>
@@ -99,7 +99,7 @@ class SelectBackend final : public Backend {
       SetWord& word = Word(&wanted_, kind, fd);
       word = is_in ? word | BitOf(fd) : word & ~BitOf(fd);
     };
-    // "Read" is how select tells the end of a stream.
+    // select reports the end of a stream as "read".
     put(kRead, (mask & (POLLIN | POLLRDHUP)) != 0);
     put(kWrite, (mask & POLLOUT) != 0);
     put(kExcept, (mask & POLLPRI) != 0);
@@ -129,7 +129,7 @@ class SelectBackend final : public Backend {
     }
   }
 
-  // Completes what was collected with one poll(2). Returns how much of it there is to tell.
+  // Completes what was collected with one poll(2). Returns how many events that makes.
   int Complete(Ready* ready, bool is_guess) {
     const int count = PollUntil(reported_.data(), reported_.size(), Deadline(0));
     if (count < 0) return count;
