@@ -24,6 +24,12 @@ struct Bound final : Shared {
 
 Backend* Of(const Arguments& arguments) { return arguments.Data<Bound>()->backend.get(); }
 
+// A running map is watched by others too.
+int InterestChanged(const Arguments& arguments, int fd) {
+  GuestLoop* loop = arguments.Data<Bound>()->environment->guest_loop.get();
+  return loop == nullptr ? 0 : loop->InterestChanged(fd);
+}
+
 template <int (Backend::*Change)(int, int)>
 napi_value ChangeMask(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -34,7 +40,11 @@ napi_value ChangeMask(napi_env env, napi_callback_info info) {
   if (backend == nullptr) return arguments.Return(-EBADF);
   // 0 is how a backend marks "not registered".
   if (mask <= 0 || mask > INT16_MAX) return arguments.Return(-EINVAL);
-  return arguments.Return((backend->*Change)(fd, mask));
+  int result = (backend->*Change)(fd, mask);
+  if (result < 0) return arguments.Return(result);
+  result = InterestChanged(arguments, fd);
+  if (result < 0) Ignore(backend->Remove(fd));
+  return arguments.Return(result);
 }
 
 napi_value Remove(napi_env env, napi_callback_info info) {
@@ -42,7 +52,10 @@ napi_value Remove(napi_env env, napi_callback_info info) {
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
   Backend* backend = Of(arguments);
-  return arguments.Return(backend == nullptr ? -EBADF : backend->Remove(fd));
+  if (backend == nullptr) return arguments.Return(-EBADF);
+  const int result = backend->Remove(fd);
+  Ignore(InterestChanged(arguments, fd));
+  return arguments.Return(result);
 }
 
 napi_value Wait(napi_env env, napi_callback_info info) {
@@ -85,8 +98,9 @@ napi_value JoinLoop(napi_env env, napi_callback_info info) {
   }
   if (!arguments.Function(2) || !arguments.Function(3)) return nullptr;
   if (!bound->backend) return arguments.Return(-EBADF);
-  GuestLoop* loop = GuestLoop::Of(env, &bound->environment->guest_loop);
-  if (loop == nullptr) return nullptr;
+  std::unique_ptr<GuestLoop>& loop = bound->environment->guest_loop;
+  const int result = GuestLoop::Of(env, &loop);
+  if (result < 0) return arguments.Return(result);
   return arguments.Return(
       loop->Start(bound->backend, {arguments[0], arguments[1], arguments[2], arguments[3]}));
 }

@@ -65,32 +65,39 @@ GuestLoop::GuestLoop(napi_env env, uv_loop_t* loop) : env_(env), loop_(loop) {}
 
 GuestLoop::~GuestLoop() = default;
 
-GuestLoop* GuestLoop::Of(napi_env env, std::unique_ptr<GuestLoop>* place) {
-  if (*place != nullptr) return place->get();
+int GuestLoop::Of(napi_env env, std::unique_ptr<GuestLoop>* place) {
+  if (*place != nullptr) return 0;
   uv_loop_t* loop = nullptr;
-  if (Ok(napi_get_uv_event_loop(env, &loop))) {
-    std::unique_ptr<GuestLoop> made(new GuestLoop(env, loop));
-    if (made->Open()) {
-      *place = std::move(made);
-      return place->get();
-    }
-  }
-  Ignore(napi_throw_error(env, nullptr, "this environment has no event loop"));
-  return nullptr;
+  if (!Ok(napi_get_uv_event_loop(env, &loop))) return -ENOSYS;
+  std::unique_ptr<GuestLoop> made(new GuestLoop(env, loop));
+  const int result = made->Open();
+  if (result == 0) *place = std::move(made);
+  return result;
 }
 
-// The hook first: libuv's loop must not keep handles of an environment that goes (a worker that is
-// terminated, the process at its end), so without a hook there are no handles.
-bool GuestLoop::Open() {
+int GuestLoop::Open() {
+  sleeper_ = MakeEpollBackend();
+  if (sleeper_ == nullptr) return -errno;
+  std::vector<pollfd> watched;
+  sleeper_->Watch(&watched);
+  // The hook before the handles: libuv's loop must not keep handles of an environment that goes (a
+  // worker that is terminated, the process at its end).
   const auto close = [](napi_async_cleanup_hook_handle hook, void* self) {
     static_cast<GuestLoop*>(self)->Close(hook);
   };
-  if (!Ok(napi_add_async_cleanup_hook(env_, close, this, &hook_))) return false;
-  // Neither can fail, but both are checked like every other call. uv_check_init, uv_idle_init
-  if (!Ok(uv_check_init(loop_, &check_)) || !Ok(uv_idle_init(loop_, &idle_))) return false;
-  check_.data = this;
-  idle_.data = this;
-  return true;
+  if (!Ok(napi_add_async_cleanup_hook(env_, close, this, &hook_))) return -ENOSYS;
+  const int result = uv_poll_init(loop_, &poll_, watched[0].fd);
+  if (!Ok(result)) {
+    Ignore(napi_remove_async_cleanup_hook(hook_));
+    return result;
+  }
+  // These cannot fail.
+  Ignore(uv_prepare_init(loop_, &prepare_));
+  Ignore(uv_check_init(loop_, &check_));
+  Ignore(uv_idle_init(loop_, &idle_));
+  Ignore(uv_timer_init(loop_, &timer_));
+  prepare_.data = check_.data = idle_.data = timer_.data = poll_.data = this;
+  return 0;
 }
 
 void GuestLoop::Close(napi_async_cleanup_hook_handle hook) {
@@ -103,20 +110,33 @@ void GuestLoop::Close(napi_async_cleanup_hook_handle hook) {
     // From here on the environment may be released, and this with it.
     Ignore(napi_remove_async_cleanup_hook(self->hook_));
   };
+  uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&check_), closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&idle_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), closed);
 }
 
 int GuestLoop::Start(std::shared_ptr<Backend> backend, const Callbacks& callbacks) {
   std::unique_ptr<Guest> guest = Guest::Make(env_, callbacks);
   if (guest == nullptr) return -ECANCELED;
-  const int result = backend->Add(uv_backend_fd(loop_), POLLIN);
-  if (result < 0) return result;
+  std::vector<pollfd> watched;
+  backend->Watch(&watched);
   guest->backend = std::move(backend);
   started_.push_back(std::move(guest));
-  const auto pass = [](uv_check_t* check) { static_cast<GuestLoop*>(check->data)->Pass(); };
-  Ignore(uv_check_start(&check_, pass));
-  KeepAwake();
+  for (const pollfd& entry : watched) {
+    const int result = InterestChanged(entry.fd);
+    if (result >= 0) continue;
+    Stop(started_.back()->backend.get());
+    started_.pop_back();
+    return result;
+  }
+  Ignore(uv_prepare_start(&prepare_, [](uv_prepare_t* handle) {
+    static_cast<GuestLoop*>(handle->data)->BeforeWait();
+  }));
+  Ignore(uv_check_start(
+      &check_, [](uv_check_t* handle) { static_cast<GuestLoop*>(handle->data)->AfterWait(); }));
+  WatchSleeper();
   return 0;
 }
 
@@ -126,9 +146,31 @@ void GuestLoop::Stop(const Backend* backend) {
     for (const auto& guest : *guests) {
       if (guest->backend.get() != backend || guest->is_stopped) continue;
       guest->is_stopped = true;
-      guest->backend->Remove(uv_backend_fd(loop_));
+      std::vector<pollfd> watched;
+      guest->backend->Watch(&watched);
+      for (const pollfd& entry : watched) Ignore(InterestChanged(entry.fd));
     }
   }
+}
+
+int GuestLoop::InterestChanged(int fd) {
+  int wanted = 0;
+  for (const auto* guests : {&guests_, &started_}) {
+    for (const auto& guest : *guests) {
+      if (!guest->is_stopped) wanted |= guest->backend->WatchMask(fd);
+    }
+  }
+  const int watched = watched_.Get(fd);
+  if (wanted == watched) return 0;
+  int result = -ENOENT;
+  if (watched != 0 && wanted != 0) result = sleeper_->Modify(fd, wanted);
+  if (result < 0) {
+    // Also where others have closed the descriptor, and its number is a new one's.
+    if (watched != 0) Ignore(sleeper_->Remove(fd));
+    result = wanted == 0 ? 0 : sleeper_->Add(fd, wanted);
+  }
+  watched_.Set(fd, result < 0 ? 0 : wanted);
+  return result;
 }
 
 void GuestLoop::Sweep() {
@@ -139,102 +181,149 @@ void GuestLoop::Sweep() {
                 guests_.end());
 }
 
-// An active idle handle has libuv come around to the check without blocking before it.
-void GuestLoop::KeepAwake() {
-  Ignore(uv_idle_start(&idle_, [](uv_idle_t*) {}));
-}
-
-void GuestLoop::Pass() {
+// Runs `act`, which calls JavaScript, unless it runs already: a callback may turn libuv's loop.
+template <typename Act>
+void GuestLoop::Exclusively(Act act) {
+  if (is_busy_) return;
   napi_handle_scope scope = nullptr;
   if (!Ok(napi_open_handle_scope(env_, &scope))) return;
+  is_busy_ = true;
+  // An active idle handle would keep a nested loop from blocking.
   Ignore(uv_idle_stop(&idle_));
-  int turns = 0;
   Sweep();
-  while (!guests_.empty() && turns < kTurnsPerPass && Turn()) {
-    turns++;
-    Sweep();
-  }
+  const bool is_callable = act();
   Sweep();
-  if (guests_.empty()) {
-    Ignore(uv_check_stop(&check_));
-    // A guest that was started and stopped in this very pass has started it again.
-    Ignore(uv_idle_stop(&idle_));
-  } else {
-    KeepAwake();
-  }
+  is_busy_ = false;
   Ignore(napi_close_handle_scope(env_, scope));
+  is_parked_ = !is_callable;
+  if (guests_.empty()) {
+    Ignore(uv_prepare_stop(&prepare_));
+    Ignore(uv_check_stop(&check_));
+  }
+  WatchSleeper();
 }
 
-// One wait and what came of it. False: libuv is to have its pass.
-bool GuestLoop::Turn() {
-  if (!Prepare()) return false;
-  // The time-out is reckoned from libuv's cached clock. It is 0 while libuv has registrations that
-  // its descriptor does not know of yet, so none is missed.
-  uv_update_time(loop_);
-  const int bound_ms = uv_backend_timeout(loop_);
-  double timeout_ms = bound_ms < 0 ? HUGE_VAL : bound_ms;
-  for (const auto& guest : guests_) {
-    if (guest->is_stopped) return true;
-    // A promise that ran behind `prepare` may have changed something again.
-    const double turn_at = guest->control[kHasChanges] != 0 ? 0 : guest->control[kTurnAtMs];
-    if (turn_at < HUGE_VAL) {
-      timeout_ms = std::min(timeout_ms, std::max(0.0, turn_at <= 0 ? 0 : turn_at - MonotonicMs()));
-    }
-  }
+// Before libuv waits: brings the maps up to date, and bounds the wait by their next turns.
+void GuestLoop::BeforeWait() {
+  Exclusively([this] {
+    is_woken_ = false;
+    return Prepare();
+  });
+  if (!is_busy_) Arm();
+}
 
-  bool libuv_is_ready = false;
-  int failure = 0;
-  if (guests_.size() > 1) {
-    failure = WaitForAll(timeout_ms, &libuv_is_ready);
-    timeout_ms = 0;
-  }
+// After libuv has waited: dispatches until nothing is left, or it is Node's turn.
+void GuestLoop::AfterWait() {
+  if (is_parked_) return;
+  Exclusively([this] {
+    int events = 0;
+    for (;;) {
+      if (!Prepare()) return false;
+      const int count = Turn();
+      if (count < 0) return false;
+      events += count;
+      if (count == 0 || events >= kEventsPerPass) break;
+      Sweep();
+      // The time-out is reckoned from libuv's cached clock. It is 0 while libuv has registrations
+      // that its descriptor does not know of yet.
+      uv_update_time(loop_);
+      if (uv_backend_timeout(loop_) == 0) break;
+    }
+    CheckSleeper(events > 0);
+    return true;
+  });
+}
+
+// Dispatches once what is ready in each map. Returns how much, or -1 where JavaScript cannot be
+// called.
+int GuestLoop::Turn() {
+  int events = 0;
   for (const auto& guest : guests_) {
     if (guest->is_stopped) continue;
-    // Each waits for itself just before it is dispatched: what another map's callback has closed
-    // meanwhile is no event any more.
-    const int result = failure < 0 ? failure : WaitForOne(guest.get(), timeout_ms, &libuv_is_ready);
-    const int argument = result < 0 ? result : guest->ready.count;
+    // Each is asked just before it is dispatched: what another map's callback has closed meanwhile
+    // is no event any more.
+    Ready& ready = guest->ready;
+    ready.count = 0;
+    const int result = guest->backend->Wait(0, &ready);
+    const int argument = result < 0 ? result : ready.count;
     if (argument == 0 && !guest->IsDue()) continue;
-    if (!Call(guest.get(), guest->dispatch, argument)) return false;
+    events += std::max(argument, 1);
+    if (!Call(guest.get(), guest->dispatch, argument)) return -1;
   }
-  return !libuv_is_ready && bound_ms != 0;
+  return events;
 }
 
 bool GuestLoop::Prepare() {
   for (const auto& guest : guests_) {
-    if (guest->is_stopped || guest->control[kHasChanges] == 0) continue;
+    // Where JavaScript could not be called last time, this finds out whether it can now.
+    if (guest->is_stopped || (guest->control[kHasChanges] == 0 && !is_parked_)) continue;
     if (!Call(guest.get(), guest->prepare, 0)) return false;
   }
   return true;
 }
 
-int GuestLoop::WaitForOne(Guest* guest, double timeout_ms, bool* libuv_is_ready) {
-  Ready& ready = guest->ready;
-  ready.count = 0;
-  const int result = guest->backend->Wait(timeout_ms, &ready);
-  const int libuv_fd = uv_backend_fd(loop_);
-  for (int i = 0; i < ready.count; i++) {
-    if (ready.pairs[2 * i] != libuv_fd) continue;
-    *libuv_is_ready = true;
-    ready.count--;
-    ready.pairs[2 * i] = ready.pairs[2 * ready.count];
-    ready.pairs[2 * i + 1] = ready.pairs[2 * ready.count + 1];
-    break;
+// Bounds libuv's wait.
+void GuestLoop::Arm() {
+  double turn_at_ms = HUGE_VAL;
+  bool is_now = sleeper_->IsReadyNow();
+  for (const auto& guest : guests_) {
+    // A promise that ran behind `prepare` may have changed something again.
+    turn_at_ms =
+        std::min(turn_at_ms, guest->control[kHasChanges] != 0 ? 0 : guest->control[kTurnAtMs]);
+    is_now = is_now || guest->backend->IsReadyNow();
   }
-  return result;
+  if (is_parked_ || guests_.empty()) {
+    is_now = false;
+    turn_at_ms = HUGE_VAL;
+  }
+  if (is_now || turn_at_ms <= 0 || (turn_at_ms < HUGE_VAL && turn_at_ms <= MonotonicMs())) {
+    Ignore(uv_idle_start(&idle_, [](uv_idle_t*) {}));
+    return;
+  }
+  // libuv's clock has whole milliseconds.
+  const double at_ms = turn_at_ms < HUGE_VAL ? std::ceil(turn_at_ms) : 0;
+  if (at_ms == timer_at_ms_) return;
+  timer_at_ms_ = at_ms;
+  if (at_ms == 0) {
+    Ignore(uv_timer_stop(&timer_));
+    return;
+  }
+  uv_update_time(loop_);
+  const double left_ms = std::max(0.0, at_ms - static_cast<double>(uv_now(loop_)));
+  const auto fired = [](uv_timer_t* handle) {
+    static_cast<GuestLoop*>(handle->data)->timer_at_ms_ = 0;
+  };
+  Ignore(uv_timer_start(&timer_, fired, static_cast<uint64_t>(left_ms), 0));
 }
 
-// Several maps: one poll(2) waits for all that they wait for. (No epoll instance may contain
-// another map's, and the other two mechanisms have none.)
-int GuestLoop::WaitForAll(double timeout_ms, bool* libuv_is_ready) {
-  watched_.assign(1, {uv_backend_fd(loop_), POLLIN, 0});
-  for (const auto& guest : guests_) {
-    if (guest->is_stopped) continue;
-    if (!guest->backend->Watch(&watched_)) timeout_ms = 0;
+void GuestLoop::WatchSleeper() {
+  if (is_parked_ || (guests_.empty() && started_.empty())) {
+    Ignore(uv_poll_stop(&poll_));
+    return;
   }
-  const int result = PollUntil(watched_.data(), watched_.size(), Deadline(timeout_ms));
-  *libuv_is_ready = result > 0 && watched_[0].revents != 0;
-  return result;
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&poll_))) return;
+  Ignore(uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    auto* self = static_cast<GuestLoop*>(handle->data);
+    self->is_woken_ = true;
+    // A nested loop would be woken again and again.
+    if (self->is_busy_) Ignore(uv_poll_stop(handle));
+  }));
+}
+
+// The sleeper is ready, and no map has an event: a select map passes over a descriptor of which it
+// wants the end alone, until it is asked to look at it afresh.
+void GuestLoop::CheckSleeper(bool has_dispatched) {
+  if (has_dispatched || !is_woken_) return;
+  int32_t pairs[2 * kBatch];
+  Ready ready{pairs, kBatch, 0};
+  Ignore(sleeper_->Wait(0, &ready));
+  for (int i = 0; i < ready.count; i++) {
+    const int fd = pairs[2 * i];
+    for (const auto& guest : guests_) {
+      const int mask = guest->backend->WatchMask(fd);
+      if (mask != 0) Ignore(guest->backend->Modify(fd, mask));
+    }
+  }
 }
 
 // One callback scope a call, so that promises and process.nextTick run between batches.

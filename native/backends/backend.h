@@ -42,9 +42,13 @@ class Backend {
   // Appends to `ready`; returns 0 or a negative errno.
   virtual int Wait(double timeout_ms, Ready* ready) = 0;
 
-  // Adds what poll(2) has to watch in order to know that Wait has something: several running maps
-  // share one wait. False: something is ready now.
-  virtual bool Watch(std::vector<pollfd>* watched) const = 0;
+  // Adds what has to be watched in order to know, without waiting, that Wait has something: inside
+  // Node's loop one epoll instance waits for all maps.
+  virtual void Watch(std::vector<pollfd>* watched) const = 0;
+  // What `fd` has to be watched for; 0: it need not be.
+  virtual int WatchMask(int fd) const = 0;
+  // Whether something is ready that watching does not show.
+  virtual bool IsReadyNow() const { return false; }
 };
 
 std::unique_ptr<Backend> MakeSelectBackend();

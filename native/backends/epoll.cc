@@ -68,10 +68,13 @@ class EpollBackend final : public Backend {
     return 0;
   }
 
-  bool Watch(std::vector<pollfd>* watched) const override {
+  void Watch(std::vector<pollfd>* watched) const override {
     watched->push_back({epoll_.get(), POLLIN, 0});
-    return !HasReadyFile();
   }
+
+  int WatchMask(int fd) const override { return fd == epoll_.get() ? POLLIN : 0; }
+
+  bool IsReadyNow() const override { return HasReadyFile(); }
 
  private:
   static constexpr int kBatch = 1024;

@@ -50,9 +50,13 @@ class PollBackend final : public Backend {
     return 0;
   }
 
-  bool Watch(std::vector<pollfd>* watched) const override {
+  void Watch(std::vector<pollfd>* watched) const override {
     watched->insert(watched->end(), fds_.begin(), fds_.end());
-    return true;
+  }
+
+  int WatchMask(int fd) const override {
+    const int place = place_.Get(fd);
+    return place == 0 ? 0 : fds_[static_cast<size_t>(place) - 1].events;
   }
 
  private:

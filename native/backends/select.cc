@@ -54,12 +54,14 @@ class SelectBackend final : public Backend {
     }
   }
 
-  bool Watch(std::vector<pollfd>* watched) const override {
-    for (int fd = 0; fd < words_ * kSetWordBits; fd++) {
-      if (IsWanted(fd)) watched->push_back({fd, static_cast<int16_t>(masks_.Get(fd)), 0});
+  void Watch(std::vector<pollfd>* watched) const override {
+    for (int fd = 0; fd < masks_.End(); fd++) {
+      const int mask = masks_.Get(fd);
+      if (mask != 0) watched->push_back({fd, static_cast<int16_t>(mask), 0});
     }
-    return true;
   }
+
+  int WatchMask(int fd) const override { return masks_.Get(fd); }
 
  private:
   enum Kind { kRead, kWrite, kExcept };
@@ -78,8 +80,6 @@ class SelectBackend final : public Backend {
     };
     return at(kRead) | at(kWrite) | at(kExcept);
   }
-
-  bool IsWanted(int fd) const { return (Union(wanted_, fd / kSetWordBits) & BitOf(fd)) != 0; }
 
   // The three sets lie behind one another, so longer sets have to be laid anew.
   void Grow(int fd) {
