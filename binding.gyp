@@ -17,6 +17,7 @@
         "native/object_builder.cc",
         "native/resolver.cc",
         "native/select.cc",
+        "native/signals.cc",
         "native/sockets.cc",
         "native/transfers.cc",
         "native/wakeups.cc"

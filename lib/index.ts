@@ -9,7 +9,7 @@ export type { Address, InetAddress, SocketAddress, UnixAddress } from './system/
 export type { Data } from './system/arguments';
 export type { ConstantName } from './system/constants';
 export { constants, WOULD_BLOCK } from './system/constants';
-export { SocketMapClosedError, SystemError } from './system/errors';
+export { InterruptedError, SocketMapClosedError, SystemError } from './system/errors';
 export type { Handled, SocketMap } from './handlers/handler';
 export { Handler } from './handlers/handler';
 export { IOHandler } from './handlers/io-handler';

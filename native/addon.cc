@@ -23,6 +23,7 @@ napi_value Init(napi_env env, napi_value target) {
   ExportConstants(&exports);
   ExportAddresses(&exports);
   ExportResolver(&exports);
+  ExportSignals(&exports);
   ExportWakeups(&exports, state);
   return exports.Done();
 }

@@ -31,6 +31,7 @@ void ExportTransfers(ObjectBuilder* exports);
 void ExportConstants(ObjectBuilder* exports);
 void ExportAddresses(ObjectBuilder* exports);
 void ExportResolver(ObjectBuilder* exports);
+void ExportSignals(ObjectBuilder* exports);
 void ExportWakeups(ObjectBuilder* exports, Environment* environment);
 
 }  // namespace asynchia

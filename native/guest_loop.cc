@@ -199,6 +199,8 @@ void GuestLoop::Exclusively(Act act) {
   if (guests_.empty()) {
     Ignore(uv_prepare_stop(&prepare_));
     Ignore(uv_check_stop(&check_));
+    Ignore(uv_timer_stop(&timer_));
+    timer_at_ms_ = 0;
   }
   WatchSleeper();
 }
@@ -217,12 +219,17 @@ void GuestLoop::AfterWait() {
   if (is_parked_) return;
   Exclusively([this] {
     int events = 0;
-    for (;;) {
+    for (int turns = 1;; turns++) {
       if (!Prepare()) return false;
       const int count = Turn();
       if (count < 0) return false;
       events += count;
+      if (count == 0 && turns == 2) single_turns_ = kSingleTurns;
       if (count == 0 || events >= kEventsPerPass) break;
+      if (turns == 1 && single_turns_ > 0) {
+        single_turns_--;
+        break;
+      }
       Sweep();
       // The time-out is reckoned from libuv's cached clock. It is 0 while libuv has registrations
       // that its descriptor does not know of yet.
@@ -264,6 +271,7 @@ bool GuestLoop::Prepare() {
 
 // Bounds libuv's wait.
 void GuestLoop::Arm() {
+  if (is_parked_ || guests_.empty()) return;
   double turn_at_ms = HUGE_VAL;
   bool is_now = sleeper_->IsReadyNow();
   for (const auto& guest : guests_) {
@@ -271,10 +279,6 @@ void GuestLoop::Arm() {
     turn_at_ms =
         std::min(turn_at_ms, guest->control[kHasChanges] != 0 ? 0 : guest->control[kTurnAtMs]);
     is_now = is_now || guest->backend->IsReadyNow();
-  }
-  if (is_parked_ || guests_.empty()) {
-    is_now = false;
-    turn_at_ms = HUGE_VAL;
   }
   if (is_now || turn_at_ms <= 0 || (turn_at_ms < HUGE_VAL && turn_at_ms <= MonotonicMs())) {
     Ignore(uv_idle_start(&idle_, [](uv_idle_t*) {}));

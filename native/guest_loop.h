@@ -73,6 +73,8 @@ class GuestLoop {
 
   // Node's own descriptors get a pass when so many events were dispatched.
   static constexpr int kEventsPerPass = 128;
+  // A second turn that found nothing was a system call in vain: so many passes do without it.
+  static constexpr int kSingleTurns = 15;
   static constexpr int kBatch = 16;
 
   napi_env env_;
@@ -87,6 +89,7 @@ class GuestLoop {
   std::unique_ptr<Backend> sleeper_;
   ByDescriptor<int> watched_;  // what the sleeper watches; 0: nothing
   double timer_at_ms_ = 0;     // 0: the timer is not armed
+  int single_turns_ = 0;
   bool is_woken_ = false;
   // Guards against a callback that runs libuv's loop itself.
   bool is_busy_ = false;

@@ -1,6 +1,7 @@
 // Descriptors that wake a waiting map: an eventfd(2) for other threads, and one that interrupts a
 // thread that is to be terminated.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <uv.h>
@@ -43,30 +44,41 @@ napi_value DrainWakeup(napi_env env, napi_callback_info info) {
   return arguments.Return(eventfd_read(fd, &count) < 0 ? -errno : 0);
 }
 
-// An epoll instance around libuv's own. worker.terminate() notifies libuv's loop, which a thread
-// that blocks in a map does not run; this becomes readable then. Edge-triggered, since what else
-// libuv has pending cannot be taken from it without running it.
+// (fd, or -1): an epoll instance around libuv's own, and around `fd`. worker.terminate(), a
+// debugger and the like notify libuv's loop, which a thread that blocks in a map does not turn;
+// this becomes readable then. libuv's is edge-triggered, since what is pending there cannot be
+// taken without turning that loop.
 napi_value CreateInterrupt(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
+  int fd = -1;
+  if (!arguments.Int(0, &fd)) return nullptr;
   uv_loop_t* loop = nullptr;
   if (!Ok(napi_get_uv_event_loop(env, &loop))) return arguments.Return(-ENOSYS);
   Descriptor instance(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  if (instance.get() < 0 ||
-      epoll_ctl(instance.get(), EPOLL_CTL_ADD, uv_backend_fd(loop), &event) < 0) {
+  if (instance.get() < 0) return arguments.Return(-errno);
+  const auto add = [&](int watched, uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    return epoll_ctl(instance.get(), EPOLL_CTL_ADD, watched, &event);
+  };
+  if (add(uv_backend_fd(loop), EPOLLIN | EPOLLET) < 0 || (fd >= 0 && add(fd, EPOLLIN) < 0)) {
     return arguments.Return(-errno);
   }
   return arguments.Return(arguments.Data<Environment>()->descriptors.Insert(instance.Release()));
 }
 
-// (fd): takes the edge, so that it is not readable until the next.
+// (fd): takes the edge, so that it is not readable until the next. Returns 1 while libuv has
+// something pending: what is added to that may bring no edge. uv_async_send(3) coalesces.
 napi_value DrainInterrupt(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
-  epoll_event event{};
-  const int count = epoll_wait(fd, &event, 1, 0);
+  uv_loop_t* loop = nullptr;
+  if (!Ok(napi_get_uv_event_loop(env, &loop))) return arguments.Return(-ENOSYS);
+  epoll_event events[2];
+  if (epoll_wait(fd, events, 2, 0) < 0) return arguments.Return(-errno);
+  pollfd pending{uv_backend_fd(loop), POLLIN, 0};
+  const int count = poll(&pending, 1, 0);
   return arguments.Return(count < 0 ? -errno : count);
 }
 

@@ -141,6 +141,28 @@ export interface SocketMap {
   createWaker(fn?: () => void): Waker;
 
   /**
+   * Has `fn` called in the loop when the process gets a signal, in `run()`, `runSync()` and `poll()`
+   * alike; the default action does not happen. asyncio's `add_signal_handler`.
+   *
+   * @param signal - Its name or number: `'SIGTERM'`, 15. sigaction(2)
+   * @param fn - Takes the place of the function that was added before for the signal. What it
+   * throws comes out of `poll` or `runSync`, or rejects `run()`.
+   * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EINVAL` if the signal
+   * cannot be caught (SIGKILL, SIGSTOP), `ENOSYS` on a simulated map; `SocketMapClosedError`.
+   */
+  addSignalHandler(signal: NodeJS.Signals | number, fn: () => void): void;
+
+  /**
+   * Ends the handling of a signal. asyncio's `remove_signal_handler`. A map that is closed handles
+   * none.
+   *
+   * @param signal - Its name or number.
+   * @returns Whether there was a function for it.
+   * @throws `TypeError` or `RangeError` if there is no such signal.
+   */
+  removeSignalHandler(signal: NodeJS.Signals | number): boolean;
+
+  /**
    * Whether no handler is registered.
    *
    * @returns true also after `close`; timers and calls do not count.

@@ -61,7 +61,11 @@ export class Deferred {
     if (this.#unstampedCount === 0) return;
     const nowMs = readClockMs();
     for (let i = 0; i < this.#unstampedCount; i++) {
-      this.#unstamped[i]?.stamp(nowMs);
+      try {
+        this.#unstamped[i]?.stamp(nowMs);
+      } catch (error) {
+        this.#raise(error);
+      }
       this.#unstamped[i] = undefined;
     }
     this.#unstampedCount = 0;

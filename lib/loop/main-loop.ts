@@ -45,6 +45,11 @@ export class MainLoop implements Loop<Transport> {
   /** A turn is under way. A callback (`isDispatching`) may also run outside of one. */
   #isInTurn = false;
   #isWoken = false;
+  readonly #deliverSignals = (): void => {
+    this.#wakeups.interrupt.deliver((fn) => {
+      this.#guard(fn);
+    });
+  };
   /** While Node's loop does the waiting. */
   #running: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
@@ -56,7 +61,9 @@ export class MainLoop implements Loop<Transport> {
     this.notifier = notifier;
     this.startedAtMs = kernel.monotonicMs();
     this.#backend = backend;
-    this.registrations = new Registrations(kernel, backend);
+    this.registrations = new Registrations(kernel, backend, (error) => {
+      this.raise(error);
+    });
     this.#wakeups = new Wakeups(kernel, backend, () => {
       this.wakeups++;
       this.#lookups.check();
@@ -129,6 +136,14 @@ export class MainLoop implements Loop<Transport> {
     return this.#wakeups.add(fn);
   }
 
+  addSignalHandler(number: number, fn: () => void): void {
+    this.#wakeups.signals.add(number, fn);
+  }
+
+  removeSignalHandler(number: number): boolean {
+    return this.#wakeups.signals.remove(number);
+  }
+
   wake(): void {
     this.wakeups++;
     this.#isWoken = true;
@@ -166,22 +181,26 @@ export class MainLoop implements Loop<Transport> {
   /** One turn, with a wait of at most `seconds`. Returns how many events it dispatched. */
   poll(seconds: number): number {
     this.#wakeups.watchInterrupt();
+    const { interrupt } = this.#wakeups;
     this.#prepare();
     if (this.isClosed) return 0;
     const endMs = this.nowMs + seconds * 1000;
     const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
     for (;;) {
-      const timeoutMs = Math.max(0, turnAtMs - this.nowMs);
-      const count = this.#backend.wait(timeoutMs, this.#ready);
+      const leftMs = Math.max(0, turnAtMs - this.nowMs);
+      const count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
       // Any message to this thread interrupts the wait, which then goes on.
-      if (count !== 1 || !this.#wakeups.drainInterrupt(this.#ready[0])) {
-        return this.#runTurn(count);
-      }
+      const isInterrupt = count === 1 && this.#ready[0] === interrupt.fd;
+      const isCut = count === 0 && leftMs > interrupt.longestWaitMs;
+      if ((isInterrupt || isCut) && !interrupt.drain()) continue;
+      if (interrupt.hasSignals) this.#calls.push(this.#deliverSignals);
+      return this.#runTurn(count);
     }
   }
 
   /** Has Node's loop do the waiting, until the loop is closed or a turn throws. */
   run(): Promise<void> {
+    this.#wakeups.unwatchInterrupt();
     return new Promise<void>((resolve, reject) => {
       const result = this.#backend.joinLoop(
         this.#ready,

@@ -19,10 +19,13 @@ export class Registrations {
   #count = 0;
   /** Whose interest may have changed since the last wait. */
   #changed: Transport[] = [];
+  readonly #raise: (error: unknown) => void;
 
-  constructor(kernel: Kernel, backend: Backend) {
+  /** `raise` takes what the owner of a transport throws, so that the others are spared. */
+  constructor(kernel: Kernel, backend: Backend, raise: (error: unknown) => void) {
     this.#kernel = kernel;
     this.#backend = backend;
+    this.#raise = raise;
   }
 
   get isEmpty(): boolean {
@@ -99,7 +102,11 @@ export class Registrations {
     this.#changed = [];
     for (const transport of transports) {
       transport.flags &= ~changed;
-      if (transport.fd >= 0) this.#watch(transport);
+      try {
+        if (transport.fd >= 0) this.#watch(transport);
+      } catch (error) {
+        this.#raise(error);
+      }
     }
   }
 

@@ -1,12 +1,15 @@
-/** The loop's own descriptors: how other threads and look-ups wake it, and how a thread is ended. */
-import { isMainThread } from 'node:worker_threads';
-
+/** The loop's own descriptors: how other threads, look-ups and signals wake it. */
 import { Waker } from '../sockets/waker';
 import { checked } from '../system/errors';
 import type { Kernel } from '../system/kernel';
 import { type Backend, POLLIN } from '../system/readiness';
 
+import { type Interrupt, interruptOf } from './interrupt';
+import { SignalHandlers } from './signals';
+
 export class Wakeups {
+  readonly signals: SignalHandlers;
+  readonly interrupt: Interrupt;
   readonly #kernel: Kernel;
   readonly #backend: Backend;
   readonly #woken: () => void;
@@ -14,14 +17,17 @@ export class Wakeups {
   readonly #listeners = new Set<{ readonly fn: () => void }>();
   /** An eventfd(2), made when another thread or a look-up first needs it. */
   #wakeup = -1;
-  /** Becomes readable when this thread, which may block in a wait, is to be terminated. */
-  #interrupt = -1;
+  #isInterruptWatched = false;
 
   /** `woken` is called in the turn that a wake-up brings. */
   constructor(kernel: Kernel, backend: Backend, woken: () => void) {
     this.#kernel = kernel;
     this.#backend = backend;
     this.#woken = woken;
+    this.signals = new SignalHandlers(kernel, backend);
+    this.interrupt = interruptOf(kernel);
+    // Also what arrives between here and the first wait must not get lost.
+    this.interrupt.begin();
   }
 
   /** The eventfd that a look-up writes to when it is done. */
@@ -38,41 +44,53 @@ export class Wakeups {
     return Waker.of(fd, () => this.#listeners.delete(listener));
   }
 
-  /** A worker that blocks in a wait does not run libuv's loop, which learns of a termination. */
+  /** For a wait that blocks, and so keeps Node's loop from turning. */
   watchInterrupt(): void {
-    if (isMainThread || this.#interrupt >= 0) return;
-    this.#interrupt = this.#watch('epoll_create1', this.#kernel.createInterrupt());
+    if (!this.#isInterruptWatched && this.interrupt.fd >= 0) {
+      this.#isInterruptWatched = true;
+      this.#add(this.interrupt.fd);
+    }
+    this.interrupt.begin();
+  }
+
+  /** Inside Node's loop nothing has to be interrupted. epoll(7): the two would contain each other. */
+  unwatchInterrupt(): void {
+    if (this.#isInterruptWatched) this.#backend.remove(this.interrupt.fd);
+    this.#isInterruptWatched = false;
   }
 
   /** Handles a ready descriptor. Returns false where it is none of these. */
   ready(fd: number, guard: (fn: () => void) => void): boolean {
-    if (fd < 0 || (fd !== this.#wakeup && fd !== this.#interrupt)) return false;
-    if (fd === this.#interrupt) {
-      this.drainInterrupt(fd);
+    if (fd < 0) return false;
+    if (fd === this.interrupt.fd) {
+      this.interrupt.drain();
+      this.interrupt.deliver(guard);
       return true;
     }
+    if (fd !== this.#wakeup) return this.signals.ready(fd, guard);
     this.#kernel.drainWakeup(fd);
     guard(this.#woken);
     for (const { fn } of this.#listeners) guard(fn);
     return true;
   }
 
-  /** Returns false where `fd` is not the interrupt. Being called is all that termination needs. */
-  drainInterrupt(fd: number | undefined): boolean {
-    if (fd !== this.#interrupt || this.#interrupt < 0) return false;
-    this.#kernel.drainInterrupt(fd);
-    return true;
-  }
-
   close(): void {
-    for (const fd of [this.#wakeup, this.#interrupt]) if (fd >= 0) this.#kernel.close(fd);
+    this.signals.close();
+    if (this.#wakeup >= 0) this.#kernel.close(this.#wakeup);
   }
 
   #watch(syscall: string, fd: number): number {
     checked(syscall, fd);
-    const result = this.#backend.add(fd, POLLIN);
-    if (result < 0) this.#kernel.close(fd);
-    checked(`${this.#backend.name} registration`, result);
+    try {
+      this.#add(fd);
+    } catch (error) {
+      this.#kernel.close(fd);
+      throw error;
+    }
     return fd;
+  }
+
+  #add(fd: number): void {
+    checked(`${this.#backend.name} registration`, this.#backend.add(fd, POLLIN));
   }
 }

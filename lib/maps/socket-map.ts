@@ -7,6 +7,7 @@ import { inspectMap } from '../inspection/inspect';
 import { ObservedLoop } from '../inspection/observed-loop';
 import { Observer } from '../inspection/observer';
 import { MainLoop } from '../loop/main-loop';
+import { signalNumber } from '../loop/signals';
 import { Notifier } from '../notifier';
 import type { Waker } from '../sockets/waker';
 import { checkFunction, checkOptions, checkSeconds, typeError } from '../system/arguments';
@@ -136,6 +137,17 @@ export abstract class BaseSocketMap implements SocketMap {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
     return this[loopOf].createWaker(fn);
+  }
+
+  addSignalHandler(signal: NodeJS.Signals | number, fn: () => void): void {
+    const number = signalNumber(signal);
+    checkFunction('fn', fn);
+    this.#assertOpen('addSignalHandler');
+    this[loopOf].addSignalHandler(number, fn);
+  }
+
+  removeSignalHandler(signal: NodeJS.Signals | number): boolean {
+    return this[loopOf].removeSignalHandler(signalNumber(signal));
   }
 
   isEmpty(): boolean {

@@ -91,6 +91,32 @@ export class SocketMapClosedError extends Error {
   }
 }
 
+/**
+ * Thrown by `poll` and `runSync` when the process gets SIGINT (Ctrl-C), which then does not end it, if
+ * neither `process.on` nor `addSignalHandler` handles the signal. Python's `KeyboardInterrupt`.
+ */
+export class InterruptedError extends Error {
+  /** The error's code, in the form of Node's own. */
+  readonly code = 'ERR_INTERRUPTED';
+  /** The name of the signal: `'SIGINT'`. */
+  readonly signal: NodeJS.Signals;
+
+  /**
+   * Makes the error.
+   *
+   * @param signal - The name of the signal.
+   */
+  constructor(signal: NodeJS.Signals) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+  }
+
+  /** Always `'InterruptedError'`. */
+  override get name(): string {
+    return 'InterruptedError';
+  }
+}
+
 /** For a method that needs a socket, on a handler that has none yet. */
 export function noSocketError(method: string, className: string): Error {
   const error = new Error(

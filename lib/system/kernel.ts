@@ -20,6 +20,18 @@ export interface LoopBackend extends Backend {
   leaveLoop(): void;
 }
 
+/** Catches signals of the process. */
+export interface SignalSource {
+  /** Becomes readable when a signal has arrived. */
+  readonly fd: number;
+  /** Begins to catch signals of that number. */
+  watch(number: number): number;
+  unwatch(number: number): void;
+  /** Writes the numbers of signals that have arrived, and returns how many. */
+  take(numbers: Int32Array): number;
+  close(): void;
+}
+
 /** The fields of the memory that a running loop shares with the native one that waits for it. */
 export const Control = {
   /** When a turn is due without any event, in milliseconds of `monotonicMs`. */
@@ -76,6 +88,9 @@ export interface Kernel {
   createWakeup(): number;
   duplicate(fd: number): number;
   drainWakeup(fd: number): number;
-  createInterrupt(): number;
+  /** What ends the wait of a thread that does not turn Node's loop, or `signalsFd` is ready. */
+  createInterrupt(signalsFd: number): number;
+  /** Returns 1 while Node's loop has something pending, whose notifications may be coalesced. */
   drainInterrupt(fd: number): number;
+  createSignals(): SignalSource | number;
 }

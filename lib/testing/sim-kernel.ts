@@ -219,12 +219,17 @@ export class SimKernel implements Kernel {
     return 0;
   }
 
+  /** A simulated map does not block. */
   createInterrupt(): number {
-    return this.createWakeup();
+    return -Errno.ENOSYS;
   }
 
-  drainInterrupt(fd: number): number {
-    return this.drainWakeup(fd);
+  drainInterrupt(): number {
+    return -Errno.ENOSYS;
+  }
+
+  createSignals(): number {
+    return -Errno.ENOSYS;
   }
 
   /** Returns the lowest free descriptor, for `description`. */

@@ -115,6 +115,47 @@ onEverySystemMap('a worker that is terminated', (map) => {
   });
 });
 
+/** A request to a thread whose loop does not turn stays pending, and libuv coalesces further ones. */
+const BLOCKED = ['ready(); map.runSync();', 'ready(); for (;;) map.poll();'];
+
+onEverySystemMap('a blocked worker that was asked for a heap snapshot', (map) => {
+  test.each(BLOCKED)('is terminated: %s', async (wait) => {
+    const program = scriptWithWorker(
+      map(),
+      `
+      const worker = startWorker();
+      worker.once('message', async () => {
+        for (let i = 0; i < 3; i++) {
+          worker.getHeapSnapshot().catch(() => {});
+          await new Promise((resolve) => setTimeout(resolve, 30));
+        }
+        await worker.terminate();
+        say('ended');
+      });`,
+      OPEN_MAP + wait,
+    );
+    expect(await linesOf(program)).toEqual(['ended']);
+  });
+
+  test.each(BLOCKED)('does not keep process.exit() from ending the process: %s', async (wait) => {
+    const program = scriptWithWorker(
+      map(),
+      `
+      const worker = startWorker();
+      worker.once('message', async () => {
+        for (let i = 0; i < 3; i++) {
+          worker.getHeapSnapshot().catch(() => {});
+          await new Promise((resolve) => setTimeout(resolve, 30));
+        }
+        say('exits');
+        process.exit(0);
+      });`,
+      OPEN_MAP + wait,
+    );
+    expect(await linesOf(program)).toEqual(['exits']);
+  });
+});
+
 /** A server in a worker, which posts its port. */
 const SERVER = `
   const map = new DefaultSocketMap();
