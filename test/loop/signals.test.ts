@@ -142,11 +142,11 @@ onEverySystemMap('signals', (map) => {
 
   test('a signal that cannot be caught is refused', () => {
     expect(() => map().addSignalHandler('SIGKILL', () => undefined)).toThrow(
-      expect.objectContaining({ code: 'EINVAL', syscall: 'sigaction' }),
+      expect.objectContaining({ code: 'EINVAL', syscall: 'sigaction' }) as Error,
     );
     map().close();
     expect(() => map().addSignalHandler('SIGTERM', () => undefined)).toThrow(
-      expect.objectContaining({ code: 'ERR_SOCKET_MAP_CLOSED' }),
+      expect.objectContaining({ code: 'ERR_SOCKET_MAP_CLOSED' }) as Error,
     );
   });
 });

@@ -134,7 +134,8 @@ onEverySystemMap('a blocked worker that was asked for a heap snapshot', (map) =>
       });`,
       OPEN_MAP + wait,
     );
-    expect(await linesOf(program)).toEqual(['ended']);
+    // Not its status: Node crashes later, as the requested snapshot has no worker any more.
+    await program.says('ended');
   });
 
   test.each(BLOCKED)('does not keep process.exit() from ending the process: %s', async (wait) => {
