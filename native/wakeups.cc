@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "environment.h"
@@ -44,6 +45,10 @@ napi_value DrainWakeup(napi_env env, napi_callback_info info) {
   return arguments.Return(eventfd_read(fd, &count) < 0 ? -errno : 0);
 }
 
+// What uv_async_send(3) writes to. libuv adds it to its descriptor only when its loop first turns,
+// which has not happened while a program's main script runs.
+int NotificationFd(const uv_loop_t& loop) { return loop.async_io_watcher.fd; }
+
 // (fd, or -1): an epoll instance around libuv's own, and around `fd`. worker.terminate(), a
 // debugger and the like notify libuv's loop, which a thread that blocks in a map does not turn;
 // this becomes readable then. libuv's is edge-triggered, since what is pending there cannot be
@@ -61,7 +66,8 @@ napi_value CreateInterrupt(napi_env env, napi_callback_info info) {
     event.events = events;
     return epoll_ctl(instance.get(), EPOLL_CTL_ADD, watched, &event);
   };
-  if (add(uv_backend_fd(loop), EPOLLIN | EPOLLET) < 0 || (fd >= 0 && add(fd, EPOLLIN) < 0)) {
+  if (add(uv_backend_fd(loop), EPOLLIN | EPOLLET) < 0 ||
+      add(NotificationFd(*loop), EPOLLIN | EPOLLET) < 0 || (fd >= 0 && add(fd, EPOLLIN) < 0)) {
     return arguments.Return(-errno);
   }
   return arguments.Return(arguments.Data<Environment>()->descriptors.Insert(instance.Release()));
@@ -75,11 +81,11 @@ napi_value DrainInterrupt(napi_env env, napi_callback_info info) {
   if (!arguments.Int(0, &fd)) return nullptr;
   uv_loop_t* loop = nullptr;
   if (!Ok(napi_get_uv_event_loop(env, &loop))) return arguments.Return(-ENOSYS);
-  epoll_event events[2];
-  if (epoll_wait(fd, events, 2, 0) < 0) return arguments.Return(-errno);
-  pollfd pending{uv_backend_fd(loop), POLLIN, 0};
-  const int count = poll(&pending, 1, 0);
-  return arguments.Return(count < 0 ? -errno : count);
+  epoll_event events[3];
+  if (epoll_wait(fd, events, 3, 0) < 0) return arguments.Return(-errno);
+  pollfd pending[]{{uv_backend_fd(loop), POLLIN, 0}, {NotificationFd(*loop), POLLIN, 0}};
+  const int count = poll(pending, 2, 0);
+  return arguments.Return(count < 0 ? -errno : std::min(count, 1));
 }
 
 }  // namespace

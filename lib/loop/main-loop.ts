@@ -181,21 +181,11 @@ export class MainLoop implements Loop<Transport> {
   /** One turn, with a wait of at most `seconds`. Returns how many events it dispatched. */
   poll(seconds: number): number {
     this.#wakeups.watchInterrupt();
-    const { interrupt } = this.#wakeups;
     this.#prepare();
     if (this.isClosed) return 0;
     const endMs = this.nowMs + seconds * 1000;
     const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
-    for (;;) {
-      const leftMs = Math.max(0, turnAtMs - this.nowMs);
-      const count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
-      // Any message to this thread interrupts the wait, which then goes on.
-      const isInterrupt = count === 1 && this.#ready[0] === interrupt.fd;
-      const isCut = count === 0 && leftMs > interrupt.longestWaitMs;
-      if ((isInterrupt || isCut) && !interrupt.drain()) continue;
-      if (interrupt.hasSignals) this.#calls.push(this.#deliverSignals);
-      return this.#runTurn(count);
-    }
+    return this.#runTurn(this.#wait(turnAtMs));
   }
 
   /** Has Node's loop do the waiting, until the loop is closed or a turn throws. */
@@ -245,6 +235,22 @@ export class MainLoop implements Loop<Transport> {
   /** Something has changed that has to be prepared before the next wait. */
   #changed(): void {
     this.#control[Control.hasChanges] = 1;
+  }
+
+  /** Waits, also beyond interrupts that bring nothing to deliver. */
+  #wait(turnAtMs: number): number {
+    const { interrupt } = this.#wakeups;
+    // A debugger may close the map meanwhile.
+    while (!this.isClosed) {
+      const leftMs = Math.max(0, turnAtMs - this.nowMs);
+      const count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
+      const isInterrupt = count === 1 && this.#ready[0] === interrupt.fd;
+      const isCut = count === 0 && leftMs > interrupt.longestWaitMs;
+      if ((isInterrupt || isCut) && !interrupt.drain()) continue;
+      if (interrupt.hasSignals) this.#calls.push(this.#deliverSignals);
+      return count;
+    }
+    return 0;
   }
 
   /** All of a turn but the wait: dispatches what it reported, and runs what is due. */
