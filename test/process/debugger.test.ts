@@ -46,15 +46,15 @@ onEverySystemMap('a debugger', (map) => {
     const script = `
       const { DefaultSocketMap } = require('asynchia/maps');
       const map = (globalThis.map = new DefaultSocketMap());
+      require('node:fs').writeSync(1, 'ready');
       map.runSync();`;
     const program = new Program(process.execPath, ['--inspect=0', '-e', script], {
       ASYNCHIA_MAP: map().backend,
     });
     try {
-      await until(() => program.stderr.includes('ws://'), 'an inspector');
+      await program.says('ready');
       const url = new URL(/ws:\S+/.exec(program.stderr)?.[0] ?? '');
-      expect(await evaluate(url, '40 + 2')).toContain('"value":42');
-      await evaluate(url, 'map.close()');
+      expect(await evaluate(url, 'map.close(), 42')).toContain('"value":42');
       expect(await program.ends()).toBe(0);
     } finally {
       program.kill();
