@@ -71,7 +71,8 @@ export interface SocketMap {
    * timer or a call that is due ends the wait earlier.
    * @returns How many ready descriptors were dispatched; 0 if the time passed.
    * @throws `SocketMapClosedError`; `Error` inside a callback of the same map, or while `run()` is
-   * under way; `TypeError` or `RangeError` for `seconds`. Then what a `handleError`, a timer or a
+   * under way; `TypeError` or `RangeError` for `seconds`; on the main thread `InterruptedError` at
+   * SIGINT, if neither `process.on` nor `addSignalHandler` handles it. Then what a `handleError`, a timer or a
    * synchronized call has thrown: several errors as an `AggregateError`.
    */
   poll(seconds?: number): number;
@@ -81,12 +82,13 @@ export interface SocketMap {
    *
    * @returns A promise that is fulfilled when the map is closed. It rejects with what a
    * `handleError`, a timer or a synchronized call has thrown, and with what `poll` throws for a
-   * call at the wrong time.
+   * call at the wrong time. libuv does the waiting, in whole milliseconds: timers run up to one
+   * later than under `poll`.
    */
   run(): Promise<void>;
   /**
    * Runs the main loop and blocks the thread until the map is closed, as asynchia's `run` does. No
-   * promise, stream, timer or signal of Node is served meanwhile.
+   * promise, stream or timer of Node is served meanwhile. `process.on` listeners for signals are.
    *
    * @throws The same as `poll`.
    */
