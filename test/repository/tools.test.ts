@@ -1,0 +1,33 @@
+/** Programs that `npm test` uses and does not bring: where one is missing, its part is left out aloud. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import { Program, root } from '../support/processes';
+
+describe('the analysis of native/ on a machine without clang-tidy and g++', () => {
+  const empty = mkdtempSync(path.join(os.tmpdir(), 'asynchia-tools-'));
+  afterAll(() => rmSync(empty, { recursive: true }));
+
+  const analyze = (env: NodeJS.ProcessEnv): Program =>
+    new Program(process.execPath, [path.join(root, '.config', 'analyze.mjs')], {
+      ASYNCHIA_ALL_TOOLS: undefined,
+      PATH: empty,
+      ...env,
+    });
+
+  test('under CI=true says what is left out, and does not fail', async () => {
+    const program = analyze({ CI: 'true' });
+    expect([await program.ends(), program.stderr]).toEqual([0, '']);
+    for (const tool of ['clang-tidy', 'g++']) {
+      expect(program.stdout).toContain(`${tool} is not installed`);
+    }
+    expect(program.stdout).toContain('so this step is left out');
+  });
+
+  test('under ASYNCHIA_ALL_TOOLS=1, which .ci/run sets, fails', async () => {
+    const program = analyze({ ASYNCHIA_ALL_TOOLS: '1' });
+    expect(await program.ends()).toBe(1);
+    expect(program.stdout).toContain('clang-tidy is not installed');
+  });
+});
