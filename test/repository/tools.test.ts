@@ -1,9 +1,24 @@
 /** Programs that `npm test` uses and does not bring: where one is missing, its part is left out aloud. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
 import { Program, root } from '../support/processes';
+
+test('tests start Node by process.execPath, so that they run on the Node that is tested', () => {
+  const folder = path.join(root, 'test');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const starting = files
+    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\((['"])node\1[,)]/.test(readFileSync(path.join(folder, file), 'utf8')));
+  expect(starting).toEqual([]);
+});
+
+test('.ci/run asks for every tool, and runs the tests on every Node that people run', () => {
+  const script = readFileSync(path.join(root, '.ci', 'run'), 'utf8');
+  expect(script).toContain('export ASYNCHIA_ALL_TOOLS=1');
+  expect(script).toContain('npm run check -- nodes');
+});
 
 describe('the analysis of native/ on a machine without clang-tidy and g++', () => {
   const empty = mkdtempSync(path.join(os.tmpdir(), 'asynchia-tools-'));
