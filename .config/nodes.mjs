@@ -13,7 +13,7 @@ const ALL = [];
 const RUNTIME = [
   'test/conformance',
   'test/sockets',
-  'test/protocols',
+  'test/protocols/line-handler',
   'test/overload',
   'test/process',
   'test/loop/waker',
