@@ -44,7 +44,7 @@ export class LineReader implements HeldInput {
     this.#owner = owner;
     this.#transport = transport;
     transport.held = this;
-    // A protocol without flow control of its own has nothing to do before its first line.
+    // As asynchia's: without lines it has nothing to do.
     transport.setReadable(true);
   }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { Program, root } from '../support/processes';
+import { isInstalled, Program, root } from '../support/processes';
 
 test('tests start Node by process.execPath, so that they run on the Node that is tested', () => {
   const folder = path.join(root, 'test');
@@ -18,6 +18,32 @@ test('.ci/run asks for every tool, and runs the tests on every Node that people 
   const script = readFileSync(path.join(root, '.ci', 'run'), 'utf8');
   expect(script).toContain('export ASYNCHIA_ALL_TOOLS=1');
   expect(script).toContain('npm run check -- nodes');
+});
+
+describe('tests of a program that is not installed', () => {
+  const { CI, ASYNCHIA_ALL_TOOLS } = process.env;
+
+  afterEach(() => {
+    for (const [name, value] of Object.entries({ CI, ASYNCHIA_ALL_TOOLS })) {
+      if (value === undefined) Reflect.deleteProperty(process.env, name);
+      else process.env[name] = value;
+    }
+  });
+
+  test('are left out aloud, also under CI=true', () => {
+    const write = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    process.env['CI'] = 'true';
+    Reflect.deleteProperty(process.env, 'ASYNCHIA_ALL_TOOLS');
+    expect(isInstalled('asynchia-nowhere')).toBe(false);
+    expect(write.mock.calls.join()).toContain('asynchia-nowhere is not installed');
+    write.mockRestore();
+  });
+
+  test('fail under ASYNCHIA_ALL_TOOLS=1', () => {
+    process.env['ASYNCHIA_ALL_TOOLS'] = '1';
+    expect(() => isInstalled('asynchia-nowhere')).toThrow(/not installed/);
+    expect(isInstalled('sh')).toBe(true);
+  });
 });
 
 describe('the analysis of native/ on a machine without clang-tidy and g++', () => {
