@@ -20,6 +20,8 @@ beforeAll(() => {
     path.join(folder, 'use.ts'),
     ['', '/maps', '/protocols', '/select', '/testing']
       .map((entry, i) => `import * as entry${i} from 'asynchia${entry}'; void entry${i};`)
+      .concat("import type { SocketMapClass, SocketMapOptions } from 'asynchia';")
+      .concat('export type Both = [SocketMapClass, SocketMapOptions];')
       .join('\n'),
   );
 });
