@@ -1,6 +1,7 @@
 // Builds all that is JavaScript: the library and the examples with tsc, the benchmark and the
 // programs of the long checks with esbuild.
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +23,31 @@ function compile(project) {
 compile('tsconfig.json');
 compile('examples/tsconfig.json');
 await import('../bench/build.mjs');
+// The names of its chunks change with what is in them.
+rmSync('dist/esm', { recursive: true, force: true });
+// For bundlers, which find it by the condition `module`: an ES module that contains CommonJS calls a
+// `require` that it does not have. Node itself always loads the CommonJS files, so there is one copy.
+await build({
+  entryPoints: [
+    'lib/index.ts',
+    ...['maps', 'protocols', 'testing'].map((folder) => `lib/${folder}/index.ts`),
+    'lib/select.ts',
+  ],
+  outbase: 'lib',
+  outdir: 'dist/esm',
+  outExtension: { '.js': '.mjs' },
+  format: 'esm',
+  bundle: true,
+  splitting: true,
+  // Error messages name classes.
+  keepNames: true,
+  packages: 'external',
+  platform: 'node',
+  target: 'node20',
+  define: { MODULE_URL: 'import.meta.url' },
+  sourcemap: true,
+  logLevel: 'warning',
+});
 await build({
   entryPoints: [
     'test/faults/cli.ts',

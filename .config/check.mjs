@@ -47,6 +47,7 @@ check('histories', 'random histories against the model: --count 100000', [
   '--enable-source-maps',
   'dist/histories/run.js',
 ]);
+check('nodes', 'the tests on Node 20, 22, 24 and 26', ['.config/nodes.mjs']);
 check('overload', 'servers under more load than they can serve', ['dist/overload/run.js']);
 check('package', 'packs, installs and uses the package', ['.config/package.mjs'], {
   needsBuild: false,

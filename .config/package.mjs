@@ -1,16 +1,20 @@
 // Packs the package, checks the tarball, installs it into an empty project, as a user would, and uses
 // it from `import`, `require` and TypeScript.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const typescript = path.join(root, 'node_modules/typescript/bin/tsc');
-const nodeTypes = path.join(root, 'node_modules/@types/node/package.json');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'asynchia-package-'));
+const built = builtFiles();
 const tarball = pack();
+if (builtFiles() !== built) {
+  console.error('Packing has changed build/ or dist/, which the tests use.');
+  process.exit(1);
+}
 execFileSync('npx', ['--no', 'publint', '--', '--strict', tarball], {
   cwd: root,
   stdio: 'inherit',
@@ -22,6 +26,13 @@ execFileSync(
 );
 
 const project = mkdtempSync(path.join(folder, 'project-'));
+
+/** What the tests load, and when it was built. */
+function builtFiles() {
+  const files = ['build/Release/asynchia.node', 'dist/lib/index.js', 'dist/esm/index.mjs'];
+  const stats = files.map((file) => statSync(path.join(root, file), { throwIfNoEntry: false }));
+  return JSON.stringify(stats.map((each) => each?.mtimeMs ?? null));
+}
 
 /** Packs a copy of the sources: packing rebuilds dist/ and build/, which others may be using. */
 function pack() {
@@ -76,16 +87,6 @@ import { SimSocketMap } from 'asynchia/testing';
 write('use.mjs', IMPORTS + USE);
 write('use.cjs', IMPORTS.replace(/import (.*) from (.*);/g, 'const $1 = require($2);') + USE);
 write('use.mts', IMPORTS + USE.replace('handleRead()', 'override handleRead(): void'));
-const { version } = JSON.parse(readFileSync(nodeTypes, 'utf8'));
-run(
-  'npm',
-  'install',
-  '--ignore-scripts',
-  '--no-audit',
-  '--no-fund',
-  '--no-save',
-  `@types/node@${version}`,
-);
 run(
   'node',
   typescript,
@@ -94,8 +95,6 @@ run(
   'nodenext',
   '--target',
   'es2022',
-  '--types',
-  'node',
   '--outDir',
   'out',
   'use.mts',

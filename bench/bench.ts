@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly pipelines: readonly number[];
   /** Messages a second of the open loop; undefined: a closed one. */
   readonly rate: number | undefined;
+  /** The program of the Node that is measured. */
+  readonly node: string;
 }
 
 export type Scenario = (bench: Bench) => Trial[];
@@ -36,7 +38,7 @@ export class Bench {
     readonly machine: Machine,
     readonly native: NativePrograms,
   ) {
-    const peers = listPeers(native);
+    const peers = listPeers(native, { path: options.node, version: machine.node });
     this.notes = [...native.notes];
     this.peers = peers.filter(canServe);
     this.versions = Object.fromEntries(
@@ -51,7 +53,7 @@ export class Bench {
   }
 
   static async prepare(options: BenchOptions): Promise<Bench> {
-    const machine = describeMachine();
+    const machine = describeMachine(options.node);
     return new Bench(options, machine, await buildNative());
   }
 

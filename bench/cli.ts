@@ -7,7 +7,7 @@ import type { BenchOptions } from './bench';
 import { Bench } from './bench';
 import { check } from './check/budgets';
 import { packageVersion } from './package';
-import { listPeers } from './peers';
+import { listPeers, ownNode } from './peers';
 import { makeProgress } from './progress';
 import { drawHtml } from './report/html';
 import { drawReport } from './report/table';
@@ -27,6 +27,7 @@ interface Given {
   readonly size?: number[];
   readonly pipeline?: number[];
   readonly rate?: number;
+  readonly node?: string;
   readonly quick?: true;
   readonly full?: true;
 }
@@ -86,6 +87,10 @@ function withOptions(command: Command): Command {
   add('--pipeline <n>', 'messages outstanding on each connection (echo); several', numbers);
   add('--rate <n>', 'open loop: so many messages a second, at fixed times (echo)', whole);
   return command
+    .option(
+      '--node <path>',
+      'the Node to measure, us and node:net (default: the one that runs this)',
+    )
     .option('--full', 'every size, not only a sensible few')
     .option('--quick', 'tiny: does it work? The figures mean nothing')
     .option('--json [file]', 'JSON to the file, or in place of the table')
@@ -105,6 +110,7 @@ function optionsFrom(given: Given): BenchOptions {
     sizes: given.size ?? [],
     pipelines: given.pipeline ?? [],
     rate: given.rate,
+    node: given.node ?? ownNode.path,
   };
 }
 
@@ -143,7 +149,7 @@ async function runCheck(given: Given): Promise<void> {
 }
 
 function listNames(): string {
-  const peers = listPeers({ find: () => undefined, notes: [] });
+  const peers = listPeers({ find: () => undefined, notes: [] }, ownNode);
   return ['', 'Names:', ...peers.map(({ name, about }) => `  ${name.padEnd(25)}${about}`)].join(
     '\n',
   );

@@ -14,6 +14,7 @@ export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
+  /** The Node that is measured, ours and node:net. */
   readonly node: string;
   readonly libuv: string;
   readonly loadAverage: readonly number[];
@@ -21,17 +22,26 @@ export interface Machine {
   readonly pinning: Pinning | null;
 }
 
-export function describeMachine(): Machine {
+/** Describes the machine, and the program `node`. Throws where that is no Node. */
+export function describeMachine(node: string): Machine {
+  const versions = versionsOf(node);
   return {
     kernel: `${os.type()} ${os.release()} ${os.arch()}`,
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    node: process.version,
-    libuv: process.versions.uv,
+    node: `v${versions.node}`,
+    libuv: versions.uv,
     loadAverage: os.loadavg().map((value) => Math.round(value * 100) / 100),
     pinning: choosePinning(),
   };
+}
+
+function versionsOf(node: string): { readonly node: string; readonly uv: string } {
+  const script = 'process.stdout.write(JSON.stringify(process.versions))';
+  const { status, stdout, stderr, error } = spawnSync(node, ['-e', script], { encoding: 'utf8' });
+  if (status === 0 && stdout !== '') return JSON.parse(stdout) as { node: string; uv: string };
+  throw new Error(`--node: ${node} does not run as Node: ${error?.message ?? stderr.trim()}`);
 }
 
 function choosePinning(): Pinning | null {

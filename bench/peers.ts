@@ -23,13 +23,20 @@ export interface ServingPeer extends Peer {
   readonly command: readonly string[];
 }
 
-const NODE = [process.execPath, '--expose-gc'];
+/** The Node that the programs run on. */
+export interface NodeRuntime {
+  readonly path: string;
+  readonly version: string;
+}
 
-export function listPeers(native: NativePrograms): Peer[] {
+export const ownNode: NodeRuntime = { path: process.execPath, version: process.version };
+
+export function listPeers(native: NativePrograms, runtime: NodeRuntime): Peer[] {
+  const collecting = [runtime.path, '--expose-gc'];
   const ours = (name: string, about: string, ...args: string[]): Peer => ({
     name: `asynchia-${name}`,
     about,
-    command: [...NODE, program('asynchia-echo'), ...args],
+    command: [...collecting, program('asynchia-echo'), ...args],
     version: packageVersion,
     speaksLines: args.includes('lines'),
     isNative: false,
@@ -37,7 +44,7 @@ export function listPeers(native: NativePrograms): Peer[] {
   const addon = (name: string, about: string, ...args: string[]): Peer => ({
     name,
     about,
-    command: [...NODE, program('addon-echo'), ...args],
+    command: [...collecting, program('addon-echo'), ...args],
     version: packageVersion,
     speaksLines: false,
     isNative: false,
@@ -45,8 +52,8 @@ export function listPeers(native: NativePrograms): Peer[] {
   const node = (name: string, about: string, ...args: string[]): Peer => ({
     name,
     about,
-    command: [...NODE, program('node-net-echo'), ...args],
-    version: process.version,
+    command: [...collecting, program('node-net-echo'), ...args],
+    version: runtime.version,
     speaksLines: args.length > 0,
     isNative: false,
   });

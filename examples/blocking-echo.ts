@@ -5,7 +5,7 @@
  *
  *   node dist/examples/blocking-echo.js [port [connections]]
  */
-import { Server, type InetAddress, type Socket, type SocketMap } from 'asynchia';
+import { Server, type InetAddress } from 'asynchia';
 import { DefaultSocketMap } from 'asynchia/maps';
 import { LineHandler } from 'asynchia/protocols';
 
@@ -19,14 +19,9 @@ let lines = 0;
 
 class Echo extends LineHandler {
   /** A peer that has ended its side still gets its echo: the write side is ended by `handleEnd`. */
-  allowHalfOpen = true;
+  override allowHalfOpen = true;
 
-  constructor(socketMap: SocketMap, socket: Socket) {
-    super(socketMap, socket);
-    this.setReadable(true);
-  }
-
-  lineReceived(line: Buffer) {
+  override lineReceived(line: Buffer) {
     lines++;
     if (line.toString().trim() === 'quit') {
       this.end('bye\n');
@@ -38,22 +33,22 @@ class Echo extends LineHandler {
     }
   }
 
-  handleDrain() {
+  override handleDrain() {
     this.setReadable(true);
   }
 
-  handleEnd() {
+  override handleEnd() {
     this.end(this.remainder);
   }
 
   /** The last handler closes the map. */
-  handleCleanup() {
+  override handleCleanup() {
     if (socketMap.isEmpty()) socketMap.close();
   }
 }
 
 class EchoServer extends Server<Echo> {
-  newConnection() {
+  override newConnection() {
     if (++connections === mostConnections) this.close();
   }
 }

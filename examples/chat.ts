@@ -13,16 +13,15 @@ const NICKNAME = /^[A-Za-z0-9_-]{1,16}$/;
 const users = new Map<string, User>();
 
 class User extends LineHandler {
-  maxLineLength = 1000;
+  override maxLineLength = 1000;
   nickname = '';
 
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
-    this.setReadable(true);
     this.tell('Your nickname?');
   }
 
-  lineReceived(line: Buffer) {
+  override lineReceived(line: Buffer) {
     // Control characters would play with the others' terminals; telnet's '\r' is one, too.
     const text = line
       .toString()
@@ -56,13 +55,13 @@ class User extends LineHandler {
   }
 
   /** Called exactly once, whatever ended the connection. */
-  handleCleanup() {
+  override handleCleanup() {
     if (this.nickname === '' || this.socketMap.closed) return;
     users.delete(this.nickname.toLowerCase());
     tellAll(`* ${this.nickname} has left.`);
   }
 
-  handleError(error: unknown) {
+  override handleError(error: unknown) {
     // A line without end is the peer's fault, and the handler closes by itself. The rest is ours.
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ERR_LINE_TOO_LONG') console.log(`${this.nickname || 'Somebody'}: ${code}`);

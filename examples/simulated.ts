@@ -17,19 +17,14 @@ class CarelessGreeter extends IOHandler {
     this.setReadable(true);
   }
 
-  handleRead() {
+  override handleRead() {
     const name = this.read(1024).toString().trimEnd();
     this.send(`Hello, ${name}!\n`);
   }
 }
 
 class Greeter extends LineHandler {
-  constructor(socketMap: SocketMap, socket?: Socket) {
-    super(socketMap, socket);
-    this.setReadable(true);
-  }
-
-  lineReceived(name: Buffer) {
+  override lineReceived(name: Buffer) {
     this.sendLine(`Hello, ${name.toString()}!`);
   }
 }
@@ -37,12 +32,12 @@ class Greeter extends LineHandler {
 class Client extends BufferedWriteHandler {
   answer = '';
 
-  handleConnect() {
+  override handleConnect() {
     this.setReadable(true);
     this.sendAll('world\n');
   }
 
-  handleRead() {
+  override handleRead() {
     this.answer += this.read(1024).toString();
   }
 }

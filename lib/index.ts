@@ -1,9 +1,12 @@
+/// <reference types="node" preserve="true" />
 /**
  * asynchia: real select, poll and epoll readiness on the operating system's descriptors, with
  * handlers that are subclassed.
  *
  * @packageDocumentation
  */
+export * from './maps';
+export * from './protocols';
 export { AcceptHandler } from './handlers/accept-handler';
 export type { Address, InetAddress, SocketAddress, UnixAddress } from './system/address-types';
 export type { Data } from './system/arguments';

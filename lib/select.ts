@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The raw readiness calls, for any descriptor and without a map, after Python's `select` module.
  * They block the thread while they wait. Times are in seconds.

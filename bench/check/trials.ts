@@ -93,7 +93,7 @@ export function openLoopTrials(bench: Bench, saturated: Result): Record<string, 
 
 function turnsTrial(bench: Bench): Trial {
   const many = bench.options.quick ? 100 : 15_000;
-  const ours = [process.execPath, program('asynchia-backends')];
+  const ours = [bench.options.node, program('asynchia-backends')];
   const chain = { active: 1, writes: 1, repeat: bench.options.quick ? 10 : 2000, isSteady: true };
   return {
     scenario: 'check',

@@ -86,11 +86,6 @@ class SendAllEcho extends BufferedWriteHandler {
 class LineEcho extends LineHandler {
   override maxLineLength = 64 << 20;
 
-  constructor(socketMap: SocketMap, socket: Socket) {
-    super(socketMap, socket);
-    this.setReadable(true);
-  }
-
   override lineReceived(line: Buffer): void {
     done.messages++;
     if (!this.sendLine(line)) this.setReadable(false);

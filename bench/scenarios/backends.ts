@@ -44,7 +44,7 @@ export function backends(bench: Bench): Trial[] {
 
 function backendsTrial(bench: Bench, chain: Chain): Trial {
   const { watched, active, writes } = chain;
-  const ours = [process.execPath, program('asynchia-backends')];
+  const ours = [bench.options.node, program('asynchia-backends')];
   const libevent = bench.native.find('backends_libevent');
   if (libevent === undefined) bench.note('backends: libevent is left out: it is not built.');
   const contestants = BACKENDS.flatMap((backend) => [

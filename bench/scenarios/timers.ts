@@ -22,7 +22,7 @@ export function timers(bench: Bench): Trial[] {
       return Object.fromEntries(FIGURES.map(({ key }) => [key, numberIn(report, key)]));
     },
   });
-  const node = [process.execPath, '--expose-gc'];
+  const node = [bench.options.node, '--expose-gc'];
   const runtimes = bench
     .runtimes()
     .map(({ name, run }) => contestant(`${name}-setTimeout`, [...run, program('node-timers')]));

@@ -49,10 +49,10 @@ class Probe extends IOHandler {
     super(socketMap);
     this.connect(ADDRESS);
   }
-  handleConnect() {
+  override handleConnect() {
     heard.emit('listening');
   }
-  handleConnectFailed() {
+  override handleConnectFailed() {
     this.socketMap.callIn(0.02, () => new Probe(this.socketMap));
   }
 }

@@ -9,12 +9,12 @@ class EchoHandler extends IOHandler {
     super(socketMap, sock);
     this.setReadable(true);
   }
-  handleRead() { process.stdout.write(this.read(BUFFER_SIZE)); }
-  handleClose() { console.log('Peer said bye-bye.'); }
+  override handleRead() { process.stdout.write(this.read(BUFFER_SIZE)); }
+  override handleClose() { console.log('Peer said bye-bye.'); }
 }
 
 class EchoAcceptor extends AcceptHandler {
-  handleAccept(sock: Socket, address: Address) { new EchoHandler(this.socketMap, sock); }
+  override handleAccept(sock: Socket, address: Address) { new EchoHandler(this.socketMap, sock); }
 }
 
 const socketMap = new DefaultSocketMap();

@@ -276,7 +276,8 @@ export class Handler {
   }
 
   /**
-   * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first.
+   * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first
+   * (true for a `LineHandler`).
    */
   get readable(): boolean {
     return (this[transportOf].flags & Flag.readable) !== 0;

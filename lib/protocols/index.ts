@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * Protocols: handlers that buffer, and handlers that cut.
  *

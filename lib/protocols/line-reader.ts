@@ -14,18 +14,38 @@ export interface LineOwner extends Owner {
   lineReceived(line: Buffer): Handled;
 }
 
+/**
+ * The delimiter that was last used as a string, of any handler: most programs have one. In memory of its
+ * own: a byte of Node's pool would keep all of that, 64 KiB from Node 24 on, for as long as the handler.
+ */
+let lastDelimiter: { readonly text: string; readonly bytes: Buffer } = {
+  text: '',
+  bytes: Buffer.alloc(0),
+};
+
+function ownBytes(delimiter: string | Uint8Array): Buffer {
+  if (delimiter === lastDelimiter.text) return lastDelimiter.bytes;
+  const given = bytesOf('delimiter', delimiter);
+  const bytes = Buffer.alloc(given.length);
+  bytes.set(given);
+  if (typeof delimiter === 'string') lastDelimiter = { text: delimiter, bytes };
+  return bytes;
+}
+
 export class LineReader implements HeldInput {
   readonly #owner: LineOwner;
   readonly #transport: StreamTransport;
   readonly #buffer = new LineBuffer();
   /** The delimiter as the handler has it, and its bytes. */
   #delimiter: string | Uint8Array | undefined = undefined;
-  #delimiterBytes = Buffer.alloc(0);
+  #delimiterBytes = lastDelimiter.bytes;
 
   constructor(owner: LineOwner, transport: StreamTransport) {
     this.#owner = owner;
     this.#transport = transport;
     transport.held = this;
+    // As asynchia's: without lines it has nothing to do.
+    transport.setReadable(true);
   }
 
   get length(): number {
@@ -64,7 +84,7 @@ export class LineReader implements HeldInput {
   delimiterBytes(): Buffer {
     const { delimiter } = this.#owner;
     if (this.#delimiter !== delimiter || this.#delimiterBytes.length === 0) {
-      const bytes = Buffer.from(bytesOf('delimiter', delimiter));
+      const bytes = ownBytes(delimiter);
       if (bytes.length === 0) {
         throw rangeError('delimiter', delimiter, 'a string or a view of bytes, not empty');
       }

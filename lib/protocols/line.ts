@@ -9,7 +9,7 @@ const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Splits received bytes into lines and calls `lineReceived` for each. asynchia's `LineHandler`.
- * Lines wait while the handler is not readable.
+ * It reads from the start; after `setReadable(false)`, lines wait.
  */
 export class LineHandler extends BufferedWriteHandler {
   /**

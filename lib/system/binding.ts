@@ -1,7 +1,7 @@
 /** The addon: the only file that loads it. */
-import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { Control, type Kernel, MOST_PARTS } from './kernel';
 import { readinessBits } from './readiness';
@@ -45,33 +45,50 @@ interface Binding extends Omit<Kernel, 'read'> {
   wake(fd: number): number;
 }
 
-function isPackage(directory: string): boolean {
-  const file = path.join(directory, 'package.json');
-  if (!existsSync(file)) return false;
-  return (JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }).name === 'asynchia';
+/** `import.meta.url` in the ES modules that `.config/build.mjs` makes for bundlers; absent elsewhere. */
+declare const MODULE_URL: string;
+
+/** The folder of the package that has the addon: this file's own, or the one installed beside a bundle. */
+function findPackage(file: string): string {
+  try {
+    return path.dirname(createRequire(file).resolve('asynchia/package.json'));
+  } catch (cause) {
+    const usual =
+      'A bundle does not contain the addon: install asynchia in its folder or in one above, by ' +
+      'npm install asynchia';
+    throw new Error(
+      "asynchia's addon was not found: no package asynchia is installed where " +
+        `${file} would find it. ${remedyFor(cause, usual)}`,
+      { cause },
+    );
+  }
+}
+
+/** What to do about a failure: `usual`, unless an option of Node's is the reason. */
+function remedyFor(cause: unknown, usual: string): string {
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+    return 'Start Node with --allow-addons beside --permission, or without --no-addons';
+  }
+  // What may not be read looks as if it were not there.
+  const { permission } = process as Partial<NodeJS.Process>;
+  if (permission?.has('fs.read') !== false) return usual;
+  return 'Start Node with --allow-fs-read for that folder beside --permission, and --allow-addons';
 }
 
 function loadAddon(): Binding {
-  // From lib/system/ or dist/lib/system/. An ES module, which only a bundler makes of this,
-  // has no __dirname.
-  const ways = typeof __dirname === 'string' ? ['..', '../..', '../../..'] : [];
-  const places = ways.map((way) => path.resolve(__dirname, way));
-  const root = places.find(isPackage);
-  if (root === undefined) {
-    throw new Error(
-      "asynchia's addon was not found. Its package was looked for in: " +
-        `${places.join(', ') || 'no place, as this is an ES module'}. A bundle does not contain ` +
-        'the addon: mark asynchia as external in the bundler, and install it beside the bundle.',
-    );
-  }
-  const load = createRequire(__filename)('node-gyp-build') as (directory: string) => Binding;
+  // An ES module has no __filename; what was bundled as CommonJS has no import.meta.url.
+  const file = typeof __filename === 'string' ? __filename : fileURLToPath(MODULE_URL);
+  const root = findPackage(file);
+  const load = createRequire(path.join(root, 'package.json'))('node-gyp-build') as (
+    directory: string,
+  ) => Binding;
   try {
     return load(root);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    const usual = `Build it from its source: npx node-gyp rebuild --directory ${root}`;
     throw new Error(
-      `asynchia's addon was not loaded from ${root}: ${reason.trim()}\n` +
-        `Build it from its source: npx node-gyp rebuild --directory ${root}`,
+      `asynchia's addon was not loaded from ${root}: ${reason.trim()}\n${remedyFor(cause, usual)}`,
       { cause },
     );
   }

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * A simulated map, to test handlers without a network and without waiting.
  *

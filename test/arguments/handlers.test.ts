@@ -259,7 +259,6 @@ describe('protocols', () => {
       }
       const handler = new Lines(map, near);
       handler.delimiter = delimiter as never;
-      handler.setReadable(true);
       far.send(Buffer.from('a line\n'));
       turnUntil(map, () => errors.length > 0, 'the error');
       expect(String(errors[0])).toContain('delimiter must');

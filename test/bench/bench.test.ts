@@ -1,5 +1,13 @@
 /** The benchmark: every scenario in a short form, and the statistics of its rounds. */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -248,6 +256,35 @@ describe('the command line', () => {
     expect(await program.ends()).toBe(1);
     expect(program.stderr).toContain('--rounds <n>');
     expect(program.stdout).toBe('');
+  });
+
+  test('--node measures programs on that Node, and the report names it', async () => {
+    // Counts how often it is started, and says that it is another version.
+    const node = path.join(folder, 'node');
+    const started = path.join(folder, 'started');
+    const versions = JSON.stringify({ ...process.versions, node: '99.1.2' });
+    writeFileSync(
+      node,
+      `#!/bin/sh\necho "$*" >> '${started}'\n` +
+        `test "$1" = -e && { echo '${versions}'; exit; }\nexec '${process.execPath}' "$@"\n`,
+      { mode: 0o755 },
+    );
+    const { told } = await bench('timers', '--node', node);
+    expect(told.machine.node).toBe('v99.1.2');
+    const programs = readFileSync(started, 'utf8').split('\n');
+    for (const name of ['asynchia-timers.js', 'node-timers.js']) {
+      expect(programs.filter((line) => line.includes(name))).toHaveLength(1);
+    }
+  });
+
+  test('a --node that is no Node is reported, and nothing is measured', async () => {
+    for (const node of ['/nowhere/node', '/bin/false']) {
+      const args = [cli, 'bench', 'timers', '--quick', '--node', node];
+      const program = new Program(process.execPath, args);
+      expect(await program.ends()).toBe(1);
+      expect(program.stderr).toContain(`--node: ${node} does not run as Node`);
+      expect(program.stdout).toBe('');
+    }
   });
 
   test('an unknown contestant is reported', async () => {

@@ -243,7 +243,7 @@ onEveryMap('a closed peer', (map, { testOnSystem, testWithoutFaults }) => {
     );
   });
 
-  // Skipped with a message where it is not installed; in CI that is an error.
+  // Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
   const testWithPython = isInstalled('python3') ? testOnSystem : test.skip;
 
   testWithPython('rules 2, 15: a Python client that resets during large output', async () => {

@@ -437,7 +437,6 @@ onEveryMap('idle time-outs', (map, { testWithoutFaults }) => {
         lines.push(line.toString());
       }
     })(map(), ours);
-    handler.setReadable(true);
     sendText(theirs, 'one\ntwo\nthr');
     turnUntil(map(), () => handler.closed, 'the time-out');
     expect(lines).toEqual(['one', 'two']);

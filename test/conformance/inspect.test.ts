@@ -127,7 +127,6 @@ onEveryMap('inspect', (map, { testOnSystem, testWithoutFaults }) => {
   testWithoutFaults('buffered bytes, in both directions', () => {
     const [ours, theirs] = pair();
     const handler = new LineHandler(map(), ours);
-    handler.setReadable(true);
     sendText(theirs, 'a line\nits begin');
     untilReady(ours, POLLIN);
     map().poll(0);

@@ -12,7 +12,7 @@ import {
 } from '../support/examples';
 import { isInstalled } from '../support/processes';
 
-// Skipped with a message where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
 const testWith = (...commands: string[]) => (commands.every(isInstalled) ? test : test.skip);
 
 afterEach(endAll);

@@ -2,7 +2,7 @@
 import { backends, endAll, example, nc, portOf, python, socat } from '../support/examples';
 import { isInstalled, type Program } from '../support/processes';
 
-// Skipped with a message where one of them is not installed; in CI that is an error.
+// Skipped with a message where one of them is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
 const installed = ['nc', 'socat', 'python3'].map(isInstalled).every(Boolean);
 const describeChat = installed ? describe.each(backends) : describe.skip.each(backends);
 

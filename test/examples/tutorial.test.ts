@@ -8,7 +8,7 @@ import { until } from '../support/turns';
 
 const PORT = 25000;
 const GREETING = 'Hello from the echo-client\n';
-// Skipped with a message where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
 const withNc = isInstalled('nc') ? test : test.skip;
 
 afterEach(endAll);

@@ -115,7 +115,6 @@ class Lines extends LineHandler {
   constructor(map: SocketMap, socket: Socket) {
     super(map, socket);
     this.told = begin(socket.fileno());
-    this.setReadable(true);
   }
 
   override lineReceived(line: Buffer): void {

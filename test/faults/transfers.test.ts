@@ -1,5 +1,5 @@
 /** Every errno of recv(2) and send(2), short counts, and signals, for each kind of handler. */
-import { constants, type Socket, type SocketMap, socketpair } from '../../lib';
+import { constants, type Socket, socketpair } from '../../lib';
 import { BufferedWriteHandler, LineHandler } from '../../lib/protocols';
 import { onEverySystemMap } from '../support/maps';
 import { Recorder } from '../support/recorder';
@@ -23,11 +23,6 @@ const OTHERS = ['EALREADY', 'EISCONN', 'EMSGSIZE'];
 /** Records its lines, as a Recorder its reads. */
 class Lines extends LineHandler {
   readonly events: string[] = [];
-
-  constructor(map: SocketMap, socket: Socket) {
-    super(map, socket);
-    this.setReadable(true);
-  }
 
   override lineReceived(line: Buffer): void {
     this.events.push(`line ${line.toString()}`);

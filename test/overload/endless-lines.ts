@@ -15,7 +15,6 @@ class Lines extends LineHandler {
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
     census.come();
-    this.setReadable(true);
   }
 
   override lineReceived(line: Buffer): void {

@@ -19,7 +19,6 @@ class Lines extends LineHandler {
   constructor(socketMap: SocketMap, socket: Socket) {
     super(socketMap, socket);
     census.come();
-    this.setReadable(true);
     this.idleTimeoutSeconds = idleSeconds;
   }
 

@@ -29,7 +29,7 @@ const LAYERS = [
 const FILES: Readonly<Record<string, readonly string[]>> = {
   notifier: ['handlers', 'transport', 'system'],
   select: ['system'],
-  index: ['notifier', 'handlers', 'transport', 'sockets', 'system'],
+  index: ['maps', 'notifier', 'protocols', 'handlers', 'transport', 'sockets', 'system'],
 };
 
 const lib = path.join(root, 'lib');

@@ -179,7 +179,7 @@ test('select and poll report a regular file as always ready', () => {
   expect(ways['poll']?.(file, 0)).toBe(IN | OUT);
 });
 
-// Skipped with a message where it is not installed; in CI that is an error.
+// Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
 const testWithPython = isInstalled('python3') ? test : test.skip;
 
 testWithPython("the constants are those of Python's select module", () => {

@@ -59,7 +59,7 @@ export async function soak(
   progress: Progress,
   stop: AbortSignal,
 ): Promise<Run> {
-  const machine = describeMachine();
+  const machine = describeMachine(process.execPath);
   const start = (name: string, role: 'measured' | 'load', ...args: string[]): Program => {
     const script = path.join(packageRoot, 'dist', 'soak', `${name}.js`);
     const command = [process.execPath, '--expose-gc', script, '--seed', String(options.seed)];

@@ -44,11 +44,6 @@ class Echo extends Reading {
 }
 
 class Lines extends LineHandler {
-  constructor(socketMap: SocketMap, socket: Socket) {
-    super(socketMap, socket);
-    this.setReadable(true);
-  }
-
   override lineReceived(line: Buffer): void {
     if (!this.sendLine(line)) this.setReadable(false);
   }

@@ -232,7 +232,7 @@ describe('Unix addresses', () => {
     expect(made(AF_UNIX).getsockname()).toEqual({ path: '' });
   });
 
-  // Skipped with a message where it is not installed; in CI that is an error.
+  // Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
   const testWithPython = isInstalled('python3') ? test : test.skip;
   testWithPython('accept returns the abstract name of a socat client', () => {
     const listener = made(AF_UNIX);

@@ -11,7 +11,6 @@ export class Lines extends LineHandler {
   constructor(map: SocketMap, socket: Socket, delimiter?: string | Uint8Array) {
     super(map, socket);
     if (delimiter !== undefined) this.delimiter = delimiter;
-    this.setReadable(true);
   }
 
   override lineReceived(line: Buffer): Handled {
