@@ -252,6 +252,7 @@ int GuestLoop::Turn() {
     Ready& ready = guest->ready;
     ready.count = 0;
     const int result = guest->backend->Wait(0, &ready);
+    if (result == Backend::kWatchAnew) WatchAnew(*guest->backend);
     const int argument = result < 0 ? result : ready.count;
     if (argument == 0 && !guest->IsDue()) continue;
     events += std::max(argument, 1);
@@ -300,6 +301,16 @@ void GuestLoop::Arm() {
   Ignore(uv_timer_start(&timer_, fired, static_cast<uint64_t>(left_ms), 0));
 }
 
+void GuestLoop::WatchAnew(const Backend& backend) {
+  std::vector<pollfd> watched;
+  backend.Watch(&watched);
+  for (const pollfd& entry : watched) {
+    Ignore(sleeper_->Remove(entry.fd));
+    watched_.Set(entry.fd, 0);
+    Ignore(InterestChanged(entry.fd));
+  }
+}
+
 void GuestLoop::WatchSleeper() {
   if (is_parked_ || (guests_.empty() && started_.empty())) {
     Ignore(uv_poll_stop(&poll_));
@@ -320,7 +331,10 @@ void GuestLoop::CheckSleeper(bool has_dispatched) {
   if (has_dispatched || !is_woken_) return;
   int32_t pairs[2 * kBatch];
   Ready ready{pairs, kBatch, 0};
-  Ignore(sleeper_->Wait(0, &ready));
+  if (sleeper_->Wait(0, &ready) == Backend::kWatchAnew) {
+    Ignore(uv_poll_stop(&poll_));
+    WatchSleeper();
+  }
   for (int i = 0; i < ready.count; i++) {
     const int fd = pairs[2 * i];
     for (const auto& guest : guests_) {

@@ -65,6 +65,7 @@ class GuestLoop {
   void Arm();
   bool Call(Guest* guest, napi_ref function, int argument);
   void Sweep();
+  void WatchAnew(const Backend& backend);
   void WatchSleeper();
   void CheckSleeper(bool has_dispatched);
 

@@ -30,6 +30,9 @@ struct Ready {
 // Everything is level-triggered. Failure is a negative errno.
 class Backend {
  public:
+  // What Watch lists has to be watched anew, though its numbers are the same.
+  static constexpr int kWatchAnew = 1;
+
   Backend() = default;
   virtual ~Backend() = default;
   Backend(const Backend&) = delete;
@@ -39,7 +42,7 @@ class Backend {
   // With an unchanged mask too, it makes a descriptor be looked at afresh.
   virtual int Modify(int fd, int mask) = 0;
   virtual int Remove(int fd) = 0;
-  // Appends to `ready`; returns 0 or a negative errno.
+  // Appends to `ready`; returns 0, a negative errno, or kWatchAnew.
   virtual int Wait(double timeout_ms, Ready* ready) = 0;
 
   // Adds what has to be watched in order to know, without waiting, that Wait has something: inside
