@@ -65,7 +65,7 @@ export class Interrupt {
     if (this.fd < 0) return false;
     const isPending = this.#kernel.drainInterrupt(this.fd) > 0;
     this.longestWaitMs = isPending ? PENDING_WAIT_MS : Infinity;
-    if (this.#source !== undefined) this.#caught.push(...takeSignals(this.#source));
+    this.#take();
     return this.hasSignals;
   }
 
@@ -76,6 +76,10 @@ export class Interrupt {
         this.#deliver(number);
       });
     }
+  }
+
+  #take(): void {
+    if (this.#source !== undefined) this.#caught.push(...takeSignals(this.#source));
   }
 
   #watch(number: number | undefined): void {
@@ -102,7 +106,7 @@ export class Interrupt {
   /** Node's loop is about to turn, and delivers what the program listens for. */
   #end(): void {
     process.off('newListener', this.#listenerAdded);
-    this.drain();
+    this.#take();
     for (const number of this.#watched ?? []) this.#source?.unwatch(number);
     this.#watched = undefined;
     for (const number of this.#caught.splice(0)) {

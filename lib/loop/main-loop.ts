@@ -180,12 +180,19 @@ export class MainLoop implements Loop<Transport> {
 
   /** One turn, with a wait of at most `seconds`. Returns how many events it dispatched. */
   poll(seconds: number): number {
-    this.#wakeups.watchInterrupt();
     this.#prepare();
-    if (this.isClosed) return 0;
+    this.#wakeups.watchInterrupt();
     const endMs = this.nowMs + seconds * 1000;
-    const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
-    return this.#runTurn(this.#wait(turnAtMs));
+    while (!this.isClosed) {
+      const turnAtMs = Math.min(endMs, this.#control[Control.turnAtMs] ?? 0);
+      const count = this.#wait(turnAtMs);
+      if (!this.#wakeups.interrupt.hasSignals) return this.#runTurn(count);
+      // Signals are delivered, and do not end the wait.
+      this.#calls.push(this.#deliverSignals);
+      const dispatched = this.#runTurn(count);
+      if (dispatched > 0 || this.nowMs >= turnAtMs) return dispatched;
+    }
+    return 0;
   }
 
   /** Has Node's loop do the waiting, until the loop is closed or a turn throws. */
@@ -237,7 +244,7 @@ export class MainLoop implements Loop<Transport> {
     this.#control[Control.hasChanges] = 1;
   }
 
-  /** Waits, also beyond interrupts that bring nothing to deliver. */
+  /** Waits. Interrupts that bring no signal do not end the wait. */
   #wait(turnAtMs: number): number {
     const { interrupt } = this.#wakeups;
     // A debugger may close the map meanwhile.
@@ -246,9 +253,8 @@ export class MainLoop implements Loop<Transport> {
       const count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
       const isInterrupt = count === 1 && this.#ready[0] === interrupt.fd;
       const isCut = count === 0 && leftMs > interrupt.longestWaitMs;
-      if ((isInterrupt || isCut) && !interrupt.drain()) continue;
-      if (interrupt.hasSignals) this.#calls.push(this.#deliverSignals);
-      return count;
+      if (!isInterrupt && !isCut) return count;
+      if (interrupt.drain()) return 0;
     }
     return 0;
   }

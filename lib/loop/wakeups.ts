@@ -47,8 +47,8 @@ export class Wakeups {
   /** For a wait that blocks, and so keeps Node's loop from turning. */
   watchInterrupt(): void {
     if (!this.#isInterruptWatched && this.interrupt.fd >= 0) {
-      this.#isInterruptWatched = true;
-      this.#add(this.interrupt.fd);
+      // Where it fails, for want of memory, say, the next wait tries again.
+      this.#isInterruptWatched = this.#backend.add(this.interrupt.fd, POLLIN) >= 0;
     }
     this.interrupt.begin();
   }
@@ -81,16 +81,9 @@ export class Wakeups {
 
   #watch(syscall: string, fd: number): number {
     checked(syscall, fd);
-    try {
-      this.#add(fd);
-    } catch (error) {
-      this.#kernel.close(fd);
-      throw error;
-    }
+    const result = this.#backend.add(fd, POLLIN);
+    if (result < 0) this.#kernel.close(fd);
+    checked(`${this.#backend.name} registration`, result);
     return fd;
-  }
-
-  #add(fd: number): void {
-    checked(`${this.#backend.name} registration`, this.#backend.add(fd, POLLIN));
   }
 }

@@ -1,7 +1,7 @@
 /** Shared by the tests of faults. */
 import { readdirSync, readlinkSync } from 'node:fs';
 
-import { SystemError } from '../../lib';
+import { DefaultSocketMap, SystemError } from '../../lib';
 
 import { until } from '../support/turns';
 
@@ -14,6 +14,12 @@ import { errnoOf, Injector } from './injector';
 export function injectFaults(): Injector {
   const faults = new Injector();
   let before: string[];
+  // A thread's maps share some descriptors, which stay open.
+  beforeAll(async () => {
+    const map = new DefaultSocketMap();
+    map.callIn(0, () => map.close());
+    await map.run();
+  });
   beforeEach(() => (before = openDescriptors()));
   afterEach(async () => {
     faults.clear();
