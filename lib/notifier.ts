@@ -1,9 +1,12 @@
 /** The notifier: calls the handlers' callbacks, and handles what they throw. */
+import util from 'node:util';
+
 import { typeError } from './system/arguments';
 import type { SystemError } from './system/errors';
-import { Handler, type Handled } from './handlers/handler';
+import { Handler, type Handled, transportOf } from './handlers/handler';
 import type { Callbacks } from './transport/callbacks';
 import { loopOf } from './transport/loop';
+import { pausedAsStuck } from './transport/stuck';
 
 /**
  * Calls a handler's `handle*` callbacks, and passes what they throw to `errorObj`. asynchia's
@@ -135,7 +138,18 @@ export class Notifier implements Callbacks {
 /** Reports to the map's own notifier, which may stand before this one. */
 function report(handler: Handler, error: unknown): void {
   checkHandler(handler);
-  handler.socketMap[loopOf].report(handler, error);
+  try {
+    handler.socketMap[loopOf].report(handler, error);
+  } finally {
+    if (pausedAsStuck(handler[transportOf])) warnOfPause(handler);
+  }
+}
+
+function warnOfPause(handler: Handler): void {
+  const text =
+    `${util.inspect(handler, { depth: -1 })} is paused: its callbacks raised turn after turn, ` +
+    'and nothing was read, sent or accepted; setReadable(true) or setWritable(true) resumes it';
+  process.emitWarning(text, { type: 'StuckHandlerWarning', code: 'ASYNCHIA_STUCK_HANDLER' });
 }
 
 function checkHandler(handler: unknown): void {

@@ -10,7 +10,7 @@ import { typeError } from '../system/arguments';
 import { SocketMapClosedError, type SystemError } from '../system/errors';
 import type { Handled } from '../transport/callbacks';
 import { type Loop, loopOf, type Timer } from '../transport/loop';
-import { Flag } from '../transport/phase';
+import { Flag, Phase } from '../transport/phase';
 import { StreamTransport } from '../transport/stream';
 import type { Transport } from '../transport/transport';
 
@@ -68,7 +68,8 @@ export interface SocketMap {
    * the timers and synchronized calls that are due. It blocks the thread while it waits.
    *
    * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait. A
-   * timer or a call that is due ends the wait earlier.
+   * timer or a call that is due ends the wait earlier. It is as exact as the kernel's clock, and
+   * never too short.
    * @returns How many ready descriptors were dispatched; 0 if the time passed.
    * @throws `SocketMapClosedError`; `Error` inside a callback of the same map, or while `run()` is
    * under way; `TypeError` or `RangeError` for `seconds`. Then what a `handleError`, a timer or a
@@ -77,7 +78,8 @@ export interface SocketMap {
   poll(seconds?: number): number;
   /**
    * Runs the main loop inside Node's own loop, until the map is closed. Promises, streams, timers
-   * and signals of Node work meanwhile. A running map keeps the process alive.
+   * and signals of Node work meanwhile. A running map keeps the process alive. Its timers, like
+   * Node's, may be up to a millisecond late beside them, and are never early.
    *
    * @returns A promise that is fulfilled when the map is closed. It rejects with what a
    * `handleError`, a timer or a synchronized call has thrown, and with what `poll` throws for a
@@ -96,7 +98,7 @@ export interface SocketMap {
    * Calls a function once after a delay, never early. Equal deadlines are called in the order of
    * creation. asynchia's `call_in`.
    *
-   * @param seconds - The delay, finite, 0 or more. 0: in the next iteration.
+   * @param seconds - The delay, finite. 0, or a negative one: in the next iteration.
    * @param fn - What it throws comes out of `poll` or `runSync`, or rejects `run()`.
    * @returns A timer that can be cancelled. The map's `close` cancels it.
    * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`.
@@ -106,8 +108,8 @@ export interface SocketMap {
    * Calls a function once at a time of day. The delay is computed now: a later change of the wall
    * clock has no effect.
    *
-   * @param epochSeconds - Seconds since 1970 (`Date.now() / 1000`), finite, 0 or more. A time in
-   * the past: in the next iteration.
+   * @param epochSeconds - Seconds since 1970 (`Date.now() / 1000`), finite. A time in the past: in
+   * the next iteration.
    * @param fn - As for `callIn`.
    * @returns A timer that can be cancelled.
    * @throws The same as `callIn`.
@@ -252,18 +254,21 @@ export class Handler {
   }
 
   /**
-   * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first.
+   * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first,
+   * and when nothing can come any more: the peer has ended its side, after `end` or
+   * `shutdown(SHUT_RD)`, and when the handler is closed or about to close.
    */
   get readable(): boolean {
-    return (this[transportOf].flags & Flag.readable) !== 0;
+    return this[transportOf].wantsInput;
   }
 
   /**
-   * Whether the handler wants `handleWrite`: the last value given to `setWritable`; false at first.
-   * A `BufferedWriteHandler` also sets it while output is buffered.
+   * Whether the handler wants `handleWrite`: the last value given to `setWritable`; false at first,
+   * and when nothing can be sent any more: after `shutdown(SHUT_WR)`, and when the handler is closed
+   * or about to close. A `BufferedWriteHandler` also sets it while output is buffered.
    */
   get writable(): boolean {
-    return (this[transportOf].flags & Flag.writable) !== 0;
+    return this[transportOf].wantsOutput;
   }
 
   /**
@@ -367,14 +372,18 @@ export class Handler {
 
   /**
    * Called with what a callback has thrown, or its promise has rejected with. Prints the stack to
-   * stderr; the handler stays open. What an override throws comes out of `poll` and `runSync`, or
-   * rejects `run()`.
+   * stderr and closes the handler; a listener stays open. An override decides for itself. What it
+   * throws comes out of `poll` and `runSync`, or rejects `run()`. If it leaves the handler open, and
+   * callbacks raise turn after turn without anything read, sent or accepted, the handler is paused
+   * with a `StuckHandlerWarning` (`process.emitWarning`, code `ASYNCHIA_STUCK_HANDLER`).
    *
    * @param error - What was thrown.
    */
   handleError(error: unknown): Handled {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
+    // eslint-disable-next-line no-console -- where programs look for it, and redirect it
+    console.error('%s: error in a callback:', this.constructor.name, error);
+    const transport = this[transportOf];
+    if (transport.phase !== Phase.listening) transport.close();
   }
 
   /** For `util.inspect`: class, descriptor, state and peer, then the handler's own fields. */

@@ -70,12 +70,18 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
    * @param address - As for `bind`.
    * @param backlog - As for `listen`.
    * @returns A promise that is fulfilled when the map is closed. It rejects with what `bind`,
-   * `listen` or `run` throws.
+   * `listen` or `run` throws; where that is `run`, the server is closed before.
    */
   async serveForever(address: Address, backlog: number): Promise<void> {
     this.reuseAddr();
     this.bind(address);
     this.listen(backlog);
-    await this.socketMap.run();
+    try {
+      await this.socketMap.run();
+    } catch (error) {
+      // Nothing would accept what waits in its backlog.
+      this.close();
+      throw error;
+    }
   }
 }

@@ -9,7 +9,13 @@ import { Observer } from '../inspection/observer';
 import { MainLoop } from '../loop/main-loop';
 import { Notifier } from '../notifier';
 import type { Waker } from '../sockets/waker';
-import { checkFunction, checkOptions, checkSeconds, typeError } from '../system/arguments';
+import {
+  checkFiniteSeconds,
+  checkFunction,
+  checkOptions,
+  checkSeconds,
+  typeError,
+} from '../system/arguments';
 import { SocketMapClosedError } from '../system/errors';
 import type { Kernel } from '../system/kernel';
 import { systemKernel } from '../system/system-kernel';
@@ -107,18 +113,18 @@ export abstract class BaseSocketMap implements SocketMap {
   }
 
   callIn(seconds: number, fn: () => void): Timer {
-    checkSeconds('seconds', seconds);
+    checkFiniteSeconds('seconds', seconds);
     checkFunction('fn', fn);
     this.#assertOpen('callIn');
-    return this[loopOf].callIn(seconds, fn);
+    return this[loopOf].callIn(Math.max(0, seconds), fn);
   }
 
   callAt(epochSeconds: number, fn: () => void): Timer {
     if (typeof epochSeconds !== 'number') {
       throw typeError('epochSeconds', epochSeconds, 'a number of seconds since 1970');
     }
-    checkSeconds('epochSeconds', epochSeconds);
-    return this.callIn(Math.max(0, epochSeconds - this.wallSeconds()), fn);
+    checkFiniteSeconds('epochSeconds', epochSeconds);
+    return this.callIn(epochSeconds - this.wallSeconds(), fn);
   }
 
   callSynchronized(fn: () => void): void {

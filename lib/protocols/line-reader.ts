@@ -90,7 +90,7 @@ export class LineReader implements HeldInput {
       try {
         transport.callbacks.settle(owner, owner.lineReceived(line));
       } catch (error) {
-        // The lines behind it are delivered all the same.
+        // Unless that closes the handler, the lines behind it are delivered all the same.
         transport.loop.report(owner, error);
       }
     }

@@ -16,12 +16,25 @@ const NOTHING = Buffer.alloc(0);
 
 /** The key of what a socket calls once, when its descriptor is closed or given away. */
 export const whenGone: unique symbol = Symbol('whenGone');
+/** The key of the transport that has a socket. */
+export const holderOf: unique symbol = Symbol('holderOf');
+
+/** Who has a socket: a transport. */
+export interface SocketHolder {
+  /** Whether it is registered with a loop. */
+  readonly isMember: boolean;
+  /** The descriptor is about to be closed or given away. `fileno()` returns -1 already. */
+  socketGone(socket: Socket): void;
+}
 
 /**
  * The methods of a `Socket` that a handler uses. An object of another class that has them (a TLS
  * socket, a test double) can be given to a handler in place of a `Socket`.
  */
-export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone | typeof util.inspect.custom>;
+export type SocketSurface = Omit<
+  Socket,
+  'kernel' | typeof whenGone | typeof holderOf | typeof util.inspect.custom
+>;
 
 /** A connection that `Socket.accept` has returned. */
 export interface Accepted {
@@ -41,6 +54,8 @@ export class Socket {
   declare kernel: Kernel;
   /** @internal */
   declare [whenGone]: (() => void) | undefined;
+  /** @internal */
+  [holderOf]: SocketHolder | undefined = undefined;
   #fd: number;
   #role: SocketRole;
 
@@ -159,6 +174,7 @@ export class Socket {
     const fd = this.#fd;
     if (fd < 0) return;
     this.#fd = -1;
+    this[holderOf]?.socketGone(this);
     this.kernel.close(fd);
     this[whenGone]?.();
   }
@@ -172,6 +188,7 @@ export class Socket {
     const fd = this.#fd;
     this.#fd = -1;
     if (fd < 0) return fd;
+    this[holderOf]?.socketGone(this);
     this.kernel.disown(fd);
     this[whenGone]?.();
     return fd;

@@ -59,6 +59,12 @@ export function checkSeconds(
   }
 }
 
+/** Throws unless `value` is a finite number of seconds; a negative one is in the past. */
+export function checkFiniteSeconds(name: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw typeError(name, value, 'a number of seconds');
+  if (!Number.isFinite(value)) throw rangeError(name, value, 'a finite number of seconds');
+}
+
 /** Throws unless `value` is a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw typeError(name, value, 'a function');

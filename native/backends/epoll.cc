@@ -59,7 +59,7 @@ class EpollBackend final : public Backend {
     // Files leave half of the room to the rest, so that neither starves the other.
     const int most = std::min(kBatch, has_ready_file ? (room + 1) / 2 : room);
     const int count =
-        EpollUntil(epoll_.get(), events_, most, Deadline(has_ready_file ? 0 : timeout_ms));
+        waiter_.Until(epoll_.get(), events_, most, Deadline(has_ready_file ? 0 : timeout_ms));
     if (count < 0) return count;
     for (int i = 0; i < count; i++) {
       ready->Push(events_[i].data.fd, static_cast<int>(events_[i].events));
@@ -104,6 +104,7 @@ class EpollBackend final : public Backend {
   }
 
   Descriptor epoll_;
+  EpollWaiter waiter_;
   // 0: not registered. Not the loop's masks: epoll_ctl(2) does not return what a descriptor is
   // registered for, and regular files are not registered with the kernel at all.
   ByDescriptor<int> masks_;

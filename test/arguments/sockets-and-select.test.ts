@@ -65,7 +65,7 @@ describe.each(watchers)('%s', (name, watcher: Poll | Epoll) => {
     misuse('unregister', 'descriptor', NO_DESCRIPTOR, (value) => watcher.unregister(value)),
     misuse('register mask', 'mask', noMask, (value) => watcher.register(far, value)),
     misuse('modify mask', 'mask', [...noMask, undefined], (value) => watcher.modify(near, value)),
-    misuse('poll', 'seconds', NO_SECONDS, (value) => watcher.poll(value)),
+    misuse('poll', 'seconds', [...WRONG, 'text', '-1', [], NaN], (value) => watcher.poll(value)),
   ])('$use', expectRefused);
 
   test('still works afterwards', () => {
