@@ -1,4 +1,5 @@
 /** The notifier: calls the handlers' callbacks, and handles what they throw. */
+import type { AsyncResource } from 'node:async_hooks';
 import util from 'node:util';
 
 import { typeError } from './system/arguments';
@@ -21,7 +22,7 @@ export class Notifier implements Callbacks {
    */
   readObj(handler: Handler): void {
     try {
-      this.settle(handler, handler.handleRead());
+      this.settle(handler, contextOf(handler).runInAsyncScope(read, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -30,7 +31,7 @@ export class Notifier implements Callbacks {
   /** Calls `handleWrite`: a write would not block. asynchia's `write_obj`. */
   writeObj(handler: Handler): void {
     try {
-      this.settle(handler, handler.handleWrite());
+      this.settle(handler, contextOf(handler).runInAsyncScope(write, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -101,7 +102,7 @@ export class Notifier implements Callbacks {
       handler.socketMap[loopOf].raise(unhandled);
     };
     try {
-      const result: unknown = handler.handleError(error);
+      const result: unknown = contextOf(handler).runInAsyncScope(() => handler.handleError(error));
       if (isThenable(result)) result.then(undefined, raise);
     } catch (unhandled) {
       raise(unhandled);
@@ -128,11 +129,20 @@ export class Notifier implements Callbacks {
 
   #call(handler: Handler, callback: () => Handled): void {
     try {
-      this.settle(handler, callback());
+      this.settle(handler, contextOf(handler).runInAsyncScope(callback));
     } catch (error) {
       report(handler, error);
     }
   }
+}
+
+// Functions of their own: a closure a call would cost more than the call.
+const read = (handler: Handler): Handled => handler.handleRead();
+const write = (handler: Handler): Handled => handler.handleWrite();
+
+/** The asynchronous context in which a handler was made, and is called back. */
+function contextOf(handler: Handler): AsyncResource {
+  return handler[transportOf].context;
 }
 
 /** Reports to the map's own notifier, which may stand before this one. */

@@ -95,13 +95,15 @@ export interface SocketMap {
   runSync(): void;
 
   /**
-   * Calls a function once after a delay, never early. Equal deadlines are called in the order of
+   * Calls a function once after a delay, never early, in the asynchronous context
+   * (`AsyncLocalStorage`) of its caller, as the other functions that are given to a map. Equal deadlines are called in the order of
    * creation. asynchia's `call_in`.
    *
    * @param seconds - The delay, finite. 0, or a negative one: in the next iteration.
    * @param fn - What it throws comes out of `poll` or `runSync`, or rejects `run()`.
    * @returns A timer that can be cancelled. The map's `close` cancels it.
-   * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`.
+   * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`, but not in a
+   * `handleCleanup` of a map that is closing, where the call is dropped.
    */
   callIn(seconds: number, fn: () => void): Timer;
   /**
@@ -121,7 +123,7 @@ export interface SocketMap {
    * dropped.
    *
    * @param fn - As for `callIn`.
-   * @throws `TypeError` if it is no function; `SocketMapClosedError`.
+   * @throws `TypeError` if it is no function; `SocketMapClosedError`, as `callIn` does.
    */
   callSynchronized(fn: () => void): void;
   /**
@@ -172,7 +174,8 @@ export interface SocketMap {
 /**
  * Manages the I/O of one socket or other descriptor. asynchia's `Handler`.
  *
- * Subclasses override the `handle*` callbacks that they need. What a callback throws, or its
+ * Subclasses override the `handle*` callbacks that they need. All are called in the asynchronous
+ * context (`AsyncLocalStorage`) in which the handler was made. What a callback throws, or its
  * promise rejects with, goes to `handleError`. The order of the callbacks is: `handleConnect` (or
  * `handleConnectFailed`), then `handleExcept`, `handleRead` and `handleWrite` any number of times,
  * then `handleClose` if the remote end closed, then `handleCleanup` in every case.
@@ -395,6 +398,21 @@ export class Handler {
   [makeTransport](loop: Loop<Transport>): Transport {
     return new StreamTransport(loop, this);
   }
+}
+
+/** Whether an accessor was called on the prototype of a class, which is no handler. */
+export function isPrototype(handler: object): boolean {
+  return (handler as Partial<Handler>)[transportOf] === undefined;
+}
+
+/** What a class sets on its prototype hides the accessor, as a field does. */
+export function setOnPrototype(prototype: object, name: string, value: unknown): void {
+  Object.defineProperty(prototype, name, {
+    value,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
 }
 
 /** The handler of a map's transport. */

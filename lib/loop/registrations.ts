@@ -110,10 +110,19 @@ export class Registrations {
     if (this.#changed.length === 0) return;
     const transports = this.#changed;
     this.#changed = [];
-    for (const transport of transports) {
-      transport.flags &= ~changed;
-      if (transport.fd >= 0) this.#watch(transport);
+    let at = 0;
+    try {
+      for (; at < transports.length; at++) this.#flushChange(transports[at]);
+    } finally {
+      // A notifier may throw for one transport.
+      if (at < transports.length) this.#changed.push(...transports.slice(at + 1));
     }
+  }
+
+  #flushChange(transport: Transport | undefined): void {
+    if (transport === undefined) return;
+    transport.flags &= ~changed;
+    if (transport.fd >= 0) this.#watch(transport);
   }
 
   #watch(transport: Transport): void {

@@ -1,6 +1,7 @@
 /** The loop's own descriptors: how other threads and look-ups wake it, and how a thread is ended. */
 import { isMainThread } from 'node:worker_threads';
 
+import type { Guard } from '../sockets/lookups';
 import { Waker } from '../sockets/waker';
 import { checked } from '../system/errors';
 import type { Kernel } from '../system/kernel';
@@ -9,7 +10,7 @@ import { type Backend, POLLIN } from '../system/readiness';
 export class Wakeups {
   readonly #kernel: Kernel;
   readonly #backend: Backend;
-  readonly #woken: () => void;
+  readonly #woken: (guard: Guard) => void;
   /** One a waker, though it may be the same function. */
   readonly #listeners = new Set<{ readonly fn: () => void }>();
   /** An eventfd(2), made when another thread or a look-up first needs it. */
@@ -18,7 +19,7 @@ export class Wakeups {
   #interrupt = -1;
 
   /** `woken` is called in the turn that a wake-up brings. */
-  constructor(kernel: Kernel, backend: Backend, woken: () => void) {
+  constructor(kernel: Kernel, backend: Backend, woken: (guard: Guard) => void) {
     this.#kernel = kernel;
     this.#backend = backend;
     this.#woken = woken;
@@ -45,15 +46,18 @@ export class Wakeups {
   }
 
   /** Handles a ready descriptor. Returns false where it is none of these. */
-  ready(fd: number, guard: (fn: () => void) => void): boolean {
+  ready(fd: number, guard: Guard): boolean {
     if (fd < 0 || (fd !== this.#wakeup && fd !== this.#interrupt)) return false;
     if (fd === this.#interrupt) {
       this.drainInterrupt(fd);
       return true;
     }
     this.#kernel.drainWakeup(fd);
-    guard(this.#woken);
-    for (const { fn } of this.#listeners) guard(fn);
+    this.#woken(guard);
+    // A copy: a function may make wakers, and close others.
+    for (const listener of [...this.#listeners]) {
+      if (this.#listeners.has(listener)) guard(listener.fn);
+    }
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
   checkSeconds,
   typeError,
 } from '../system/arguments';
+import { callContext } from '../system/context';
 import { SocketMapClosedError } from '../system/errors';
 import type { Kernel } from '../system/kernel';
 import { systemKernel } from '../system/system-kernel';
@@ -115,8 +116,8 @@ export abstract class BaseSocketMap implements SocketMap {
   callIn(seconds: number, fn: () => void): Timer {
     checkFiniteSeconds('seconds', seconds);
     checkFunction('fn', fn);
-    this.#assertOpen('callIn');
-    return this[loopOf].callIn(Math.max(0, seconds), fn);
+    this.#assertTakesCalls('callIn');
+    return this[loopOf].callIn(Math.max(0, seconds), fn, callContext());
   }
 
   callAt(epochSeconds: number, fn: () => void): Timer {
@@ -129,19 +130,19 @@ export abstract class BaseSocketMap implements SocketMap {
 
   callSynchronized(fn: () => void): void {
     checkFunction('fn', fn);
-    this.#assertOpen('callSynchronized');
-    this[loopOf].callSynchronized(fn);
+    this.#assertTakesCalls('callSynchronized');
+    this[loopOf].callSynchronized(fn, callContext());
   }
 
   wakeup(): void {
-    this.#assertOpen('wakeup');
+    this.#assertTakesCalls('wakeup');
     this[loopOf].wake();
   }
 
   createWaker(fn: () => void = () => undefined): Waker {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return this[loopOf].createWaker(fn);
+    return this[loopOf].createWaker(fn, callContext());
   }
 
   isEmpty(): boolean {
@@ -187,6 +188,11 @@ export abstract class BaseSocketMap implements SocketMap {
 
   #assertOpen(method: string): void {
     if (this.closed) throw new SocketMapClosedError(method);
+  }
+
+  /** While the map is closing, calls are taken and dropped: a `handleCleanup` may ask for some. */
+  #assertTakesCalls(method: string): void {
+    if (!this[loopOf].isClosing) this.#assertOpen(method);
   }
 
   #assertIdle(method: string): void {

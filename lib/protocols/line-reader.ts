@@ -49,8 +49,11 @@ export class LineReader implements HeldInput {
 
   deliverLater(): void {
     if (this.#owner.socketMap.closed) return;
+    const { context } = this.#transport;
     this.#owner.socketMap.callSynchronized(() => {
-      this.#deliver();
+      context.runInAsyncScope(() => {
+        this.#deliver();
+      });
     });
   }
 

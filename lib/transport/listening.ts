@@ -62,7 +62,9 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     }
     this.failure = undefined;
     try {
-      this.#restAfter(failure);
+      this.context.runInAsyncScope(() => {
+        this.#restAfter(failure);
+      });
     } catch (error) {
       this.loop.report(this.owner, error);
     }

@@ -84,7 +84,12 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
   }
 
   /** Receives into `buffer`. Returns how many bytes, 0 for none. */
-  readInto(buffer: Uint8Array, offset?: number, length?: number, flags?: number): number {
+  readInto(
+    buffer: NodeJS.ArrayBufferView,
+    offset?: number,
+    length?: number,
+    flags?: number,
+  ): number {
     const socket = this.openSocket('recvInto');
     let count: number;
     try {
@@ -94,7 +99,7 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
       return 0;
     }
     if (this.idle !== undefined || (this.flags & (readable | UNTIL_READ)) !== readable) {
-      const wasAsked = count !== 0 || (length ?? buffer.length - (offset ?? 0)) > 0;
+      const wasAsked = count !== 0 || (length ?? buffer.byteLength - (offset ?? 0)) > 0;
       if (wasAsked && !((flags ?? 0) & constants.MSG_PEEK)) this.#received(count);
     }
     return count > 0 ? count : 0;

@@ -5,6 +5,7 @@
 import type { Socket, SocketHolder, SocketSurface } from '../sockets/socket';
 import { checkInteger, typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
+import { handlerContext } from '../system/context';
 import { closedError, noSocketError, SystemError } from '../system/errors';
 import { POLLIN, POLLOUT } from '../system/readiness';
 
@@ -37,6 +38,8 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
   socket: SocketSurface | undefined = undefined;
   /** What a transfer, the attempt to connect or the registration failed with. */
   failure: SystemError | undefined = undefined;
+  /** In which all callbacks are called. */
+  readonly context = handlerContext();
   readonly loop: Loop<Transport>;
   readonly owner: O;
   callbacks: Callbacks;
@@ -167,6 +170,7 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
         this.loop.asCallback(() => {
           this.callbacks.cleanupObj(this.owner);
         });
+        this.context.emitDestroy();
       }
     }
   }

@@ -1,5 +1,5 @@
 /** Writing: sends bytes, and buffers those that the socket does not take at once. */
-import { bytesOf, checkInteger, type Data, rangeError } from '../system/arguments';
+import { bytesOf, checkInteger, type Data, MAX_INT32, rangeError } from '../system/arguments';
 import { constants, Errno, WOULD_BLOCK } from '../system/constants';
 import { SystemError } from '../system/errors';
 
@@ -42,7 +42,7 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
     if (this.flags & outputShut) throw new SystemError('send', Errno.brokenPipe);
     if (this.flags & broken || bytes.length === 0) return 0;
     try {
-      const count = socket.send(bytes, 0, bytes.length, flags);
+      const count = socket.send(bytes, 0, Math.min(bytes.length, MAX_INT32), flags);
       if (count === WOULD_BLOCK) return 0;
       this.bytesMoved();
       return count;
