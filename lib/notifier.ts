@@ -1,9 +1,13 @@
 /** The notifier: calls the handlers' callbacks, and handles what they throw. */
+import type { AsyncResource } from 'node:async_hooks';
+import util from 'node:util';
+
 import { typeError } from './system/arguments';
 import type { SystemError } from './system/errors';
-import { Handler, type Handled } from './handlers/handler';
+import { Handler, type Handled, transportOf } from './handlers/handler';
 import type { Callbacks } from './transport/callbacks';
 import { loopOf } from './transport/loop';
+import { pausedAsStuck } from './transport/stuck';
 
 /**
  * Calls a handler's `handle*` callbacks, and passes what they throw to `errorObj`. asynchia's
@@ -18,7 +22,7 @@ export class Notifier implements Callbacks {
    */
   readObj(handler: Handler): void {
     try {
-      this.settle(handler, handler.handleRead());
+      this.settle(handler, contextOf(handler).runInAsyncScope(read, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -27,7 +31,7 @@ export class Notifier implements Callbacks {
   /** Calls `handleWrite`: a write would not block. asynchia's `write_obj`. */
   writeObj(handler: Handler): void {
     try {
-      this.settle(handler, handler.handleWrite());
+      this.settle(handler, contextOf(handler).runInAsyncScope(write, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -98,7 +102,7 @@ export class Notifier implements Callbacks {
       handler.socketMap[loopOf].raise(unhandled);
     };
     try {
-      const result: unknown = handler.handleError(error);
+      const result: unknown = contextOf(handler).runInAsyncScope(() => handler.handleError(error));
       if (isThenable(result)) result.then(undefined, raise);
     } catch (unhandled) {
       raise(unhandled);
@@ -125,17 +129,37 @@ export class Notifier implements Callbacks {
 
   #call(handler: Handler, callback: () => Handled): void {
     try {
-      this.settle(handler, callback());
+      this.settle(handler, contextOf(handler).runInAsyncScope(callback));
     } catch (error) {
       report(handler, error);
     }
   }
 }
 
+// Functions of their own: a closure a call would cost more than the call.
+const read = (handler: Handler): Handled => handler.handleRead();
+const write = (handler: Handler): Handled => handler.handleWrite();
+
+/** The asynchronous context in which a handler was made, and is called back. */
+function contextOf(handler: Handler): AsyncResource {
+  return handler[transportOf].context;
+}
+
 /** Reports to the map's own notifier, which may stand before this one. */
 function report(handler: Handler, error: unknown): void {
   checkHandler(handler);
-  handler.socketMap[loopOf].report(handler, error);
+  try {
+    handler.socketMap[loopOf].report(handler, error);
+  } finally {
+    if (pausedAsStuck(handler[transportOf])) warnOfPause(handler);
+  }
+}
+
+function warnOfPause(handler: Handler): void {
+  const text =
+    `${util.inspect(handler, { depth: -1 })} is paused: its callbacks raised turn after turn, ` +
+    'and nothing was read, sent or accepted; setReadable(true) or setWritable(true) resumes it';
+  process.emitWarning(text, { type: 'StuckHandlerWarning', code: 'ASYNCHIA_STUCK_HANDLER' });
 }
 
 function checkHandler(handler: unknown): void {

@@ -103,6 +103,11 @@ function numberOf(name: string, descriptor: unknown): number {
  */
 const SLICE_MS = 500;
 
+/** For `Poll` and `Epoll`, as in Python: a negative time is no limit. */
+function untilForever(seconds: number): number {
+  return typeof seconds === 'number' && seconds < 0 ? Infinity : seconds;
+}
+
 /** Repeats `call`, which takes milliseconds, until it returns no 0 or `seconds` have passed. */
 function waitBy(seconds: number, call: (timeoutMs: number) => number): number {
   checkSeconds('seconds', seconds, true);
@@ -132,22 +137,39 @@ export function select<R extends Descriptor, W extends Descriptor, X extends Des
   except: readonly X[],
   seconds = Infinity,
 ): [readable: R[], writable: W[], exceptional: X[]] {
-  const wanted = Object.entries({ read, write, except }).map(([name, list]) => {
-    if (!Array.isArray(list)) throw typeError(name, list, 'an array of descriptors');
-    return Int32Array.from(list, (descriptor: unknown) => numberOf(name, descriptor));
-  }) as [Int32Array, Int32Array, Int32Array];
-  let [reads, writes, excepts] = wanted;
+  const lists = [listed('read', read), listed('write', write), listed('except', except)] as const;
+  const numbers = (): [Int32Array, Int32Array, Int32Array] => [
+    lists[0].numbers.slice(),
+    lists[1].numbers.slice(),
+    lists[2].numbers.slice(),
+  ];
+  let ready = numbers();
   const count = waitBy(seconds, (timeoutMs) => {
-    [reads, writes, excepts] = [wanted[0].slice(), wanted[1].slice(), wanted[2].slice()];
-    return binding.select(reads, writes, excepts, timeoutMs);
+    ready = numbers();
+    return binding.select(...ready, timeoutMs);
   });
   checked('select', count);
   // binding.select overwrites what is not ready with -1.
   return [
-    read.filter((_, i) => reads[i] !== -1),
-    write.filter((_, i) => writes[i] !== -1),
-    except.filter((_, i) => excepts[i] !== -1),
+    lists[0].objects.filter((_, i) => ready[0][i] !== -1),
+    lists[1].objects.filter((_, i) => ready[1][i] !== -1),
+    lists[2].objects.filter((_, i) => ready[2][i] !== -1),
   ];
+}
+
+/** The elements of a list, as long as it is: a `fileno()` may change it; and their numbers. */
+function listed<D extends Descriptor>(
+  name: string,
+  list: readonly D[],
+): { readonly objects: readonly D[]; readonly numbers: Int32Array } {
+  if (!Array.isArray(list)) throw typeError(name, list, 'an array of descriptors');
+  const objects: D[] = [];
+  const numbers: number[] = [];
+  for (const descriptor of list as readonly D[]) {
+    numbers.push(numberOf(name, descriptor));
+    objects.push(descriptor);
+  }
+  return { objects, numbers: Int32Array.from(numbers) };
 }
 
 /**
@@ -204,14 +226,14 @@ export class Poll {
   /**
    * Waits until a registered descriptor is ready.
    *
-   * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait.
+   * @param seconds - The longest wait; without limit if omitted or negative. 0 does not wait.
    * @returns The ready descriptors with their `POLL*` bits; empty if the time has passed.
    */
   poll(seconds = Infinity): ReadyDescriptor[] {
     this.#assertOpen('poll');
     const wanted = Int32Array.from([...this.#masks].flat());
     let pairs = wanted;
-    const count = waitBy(seconds, (timeoutMs) => {
+    const count = waitBy(untilForever(seconds), (timeoutMs) => {
       pairs = wanted.slice();
       return binding.poll(pairs, timeoutMs);
     });
@@ -296,7 +318,7 @@ export class Epoll {
   /**
    * Waits until a registered descriptor is ready. epoll_wait(2)
    *
-   * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait.
+   * @param seconds - The longest wait; without limit if omitted or negative. 0 does not wait.
    * @param maxEvents - The most descriptors that are returned, from 1 to 65536. More that are ready
    * are reported by the next calls.
    * @returns The ready descriptors with their `EPOLL*` bits; empty if the time has passed.
@@ -305,7 +327,9 @@ export class Epoll {
     this.#assertOpen('poll');
     checkInteger('maxEvents', maxEvents, 1, 65536);
     const pairs = new Int32Array(2 * maxEvents);
-    const count = waitBy(seconds, (timeoutMs) => binding.epollWait(this.#fd, pairs, timeoutMs));
+    const count = waitBy(untilForever(seconds), (timeoutMs) =>
+      binding.epollWait(this.#fd, pairs, timeoutMs),
+    );
     return readyIn(pairs, checked('epoll_wait', count));
   }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "arguments.h"
+#include "backends/readiness.h"
 #include "descriptor.h"
 #include "guest_loop.h"
 #include "object_builder.h"
@@ -20,6 +21,8 @@ struct Environment {
   // Who the last accept(2) was from.
   sockaddr_storage accepted{};
   socklen_t accepted_length = 0;
+  // For the raw epoll instances of `asynchia/select`.
+  EpollWaiter epoll_waiter;
   // Made by the first map that runs inside Node's loop.
   std::unique_ptr<GuestLoop> guest_loop;
 };

@@ -107,8 +107,9 @@ napi_value EpollWait(napi_env env, napi_callback_info info) {
   }
   constexpr size_t kMostEvents = 1 << 16;
   std::vector<epoll_event> events(std::min(pairs.length / 2, kMostEvents));
+  EpollWaiter* waiter = &arguments.Data<Environment>()->epoll_waiter;
   const int count =
-      EpollUntil(epoll_fd, events.data(), static_cast<int>(events.size()), Deadline(timeout_ms));
+      waiter->Until(epoll_fd, events.data(), static_cast<int>(events.size()), Deadline(timeout_ms));
   for (int i = 0; i < count; i++) {
     pairs.data[2 * i] = events[static_cast<size_t>(i)].data.fd;
     pairs.data[2 * i + 1] = static_cast<int32_t>(events[static_cast<size_t>(i)].events);
@@ -128,7 +129,7 @@ void ExportSelect(ObjectBuilder* exports, Environment* environment) {
   exports->Function("select", Select, nullptr);
   exports->Function("epollCreate", EpollCreate, environment);
   exports->Function("epollControl", EpollControl, nullptr);
-  exports->Function("epollWait", EpollWait, nullptr);
+  exports->Function("epollWait", EpollWait, environment);
   exports->Function("monotonicMs", Monotonic, nullptr);
 }
 

@@ -7,7 +7,14 @@ import { ListeningTransport } from '../transport/listening';
 import type { Loop } from '../transport/loop';
 import type { Transport } from '../transport/transport';
 
-import { type Handled, Handler, makeTransport, transportOf } from './handler';
+import {
+  type Handled,
+  Handler,
+  isPrototype,
+  makeTransport,
+  setOnPrototype,
+  transportOf,
+} from './handler';
 
 /** Listens on a socket and accepts connections. asynchia's `AcceptHandler`. */
 export class AcceptHandler extends Handler {
@@ -36,10 +43,11 @@ export class AcceptHandler extends Handler {
     Object.defineProperty(this.prototype, 'maxConnections', {
       configurable: true,
       get(this: AcceptHandler): number {
-        return this[transportOf].maxConnections;
+        return isPrototype(this) ? Infinity : this[transportOf].maxConnections;
       },
       set(this: AcceptHandler, count: number) {
-        this[transportOf].setMaxConnections(count);
+        if (isPrototype(this)) setOnPrototype(this, 'maxConnections', count);
+        else this[transportOf].setMaxConnections(count);
       },
     });
   }

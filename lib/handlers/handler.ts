@@ -10,7 +10,7 @@ import { typeError } from '../system/arguments';
 import { SocketMapClosedError, type SystemError } from '../system/errors';
 import type { Handled } from '../transport/callbacks';
 import { type Loop, loopOf, type Timer } from '../transport/loop';
-import { Flag } from '../transport/phase';
+import { Flag, Phase } from '../transport/phase';
 import { StreamTransport } from '../transport/stream';
 import type { Transport } from '../transport/transport';
 
@@ -68,7 +68,8 @@ export interface SocketMap {
    * the timers and synchronized calls that are due. It blocks the thread while it waits.
    *
    * @param seconds - The longest wait, 0 or more; without limit if omitted. 0 does not wait. A
-   * timer or a call that is due ends the wait earlier.
+   * timer or a call that is due ends the wait earlier. It is as exact as the kernel's clock, and
+   * never too short.
    * @returns How many ready descriptors were dispatched; 0 if the time passed.
    * @throws `SocketMapClosedError`; `Error` inside a callback of the same map, or while `run()` is
    * under way; `TypeError` or `RangeError` for `seconds`; on the main thread `InterruptedError` at
@@ -78,7 +79,8 @@ export interface SocketMap {
   poll(seconds?: number): number;
   /**
    * Runs the main loop inside Node's own loop, until the map is closed. Promises, streams, timers
-   * and signals of Node work meanwhile. A running map keeps the process alive.
+   * and signals of Node work meanwhile. A running map keeps the process alive. Its timers, like
+   * Node's, may be up to a millisecond late beside them, and are never early.
    *
    * @returns A promise that is fulfilled when the map is closed. It rejects with what a
    * `handleError`, a timer or a synchronized call has thrown, and with what `poll` throws for a
@@ -95,21 +97,23 @@ export interface SocketMap {
   runSync(): void;
 
   /**
-   * Calls a function once after a delay, never early. Equal deadlines are called in the order of
+   * Calls a function once after a delay, never early, in the asynchronous context
+   * (`AsyncLocalStorage`) of its caller, as the other functions that are given to a map. Equal deadlines are called in the order of
    * creation. asynchia's `call_in`.
    *
-   * @param seconds - The delay, finite, 0 or more. 0: in the next iteration.
+   * @param seconds - The delay, finite. 0, or a negative one: in the next iteration.
    * @param fn - What it throws comes out of `poll` or `runSync`, or rejects `run()`.
    * @returns A timer that can be cancelled. The map's `close` cancels it.
-   * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`.
+   * @throws `TypeError` or `RangeError` for an argument; `SocketMapClosedError`, but not in a
+   * `handleCleanup` of a map that is closing, where the call is dropped.
    */
   callIn(seconds: number, fn: () => void): Timer;
   /**
    * Calls a function once at a time of day. The delay is computed now: a later change of the wall
    * clock has no effect.
    *
-   * @param epochSeconds - Seconds since 1970 (`Date.now() / 1000`), finite, 0 or more. A time in
-   * the past: in the next iteration.
+   * @param epochSeconds - Seconds since 1970 (`Date.now() / 1000`), finite. A time in the past: in
+   * the next iteration.
    * @param fn - As for `callIn`.
    * @returns A timer that can be cancelled.
    * @throws The same as `callIn`.
@@ -121,7 +125,7 @@ export interface SocketMap {
    * dropped.
    *
    * @param fn - As for `callIn`.
-   * @throws `TypeError` if it is no function; `SocketMapClosedError`.
+   * @throws `TypeError` if it is no function; `SocketMapClosedError`, as `callIn` does.
    */
   callSynchronized(fn: () => void): void;
   /**
@@ -194,7 +198,8 @@ export interface SocketMap {
 /**
  * Manages the I/O of one socket or other descriptor. asynchia's `Handler`.
  *
- * Subclasses override the `handle*` callbacks that they need. What a callback throws, or its
+ * Subclasses override the `handle*` callbacks that they need. All are called in the asynchronous
+ * context (`AsyncLocalStorage`) in which the handler was made. What a callback throws, or its
  * promise rejects with, goes to `handleError`. The order of the callbacks is: `handleConnect` (or
  * `handleConnectFailed`), then `handleExcept`, `handleRead` and `handleWrite` any number of times,
  * then `handleClose` if the remote end closed, then `handleCleanup` in every case.
@@ -277,18 +282,20 @@ export class Handler {
 
   /**
    * Whether the handler wants `handleRead`: the last value given to `setReadable`; false at first
-   * (true for a `LineHandler`).
+   * (true for a `LineHandler`), and when nothing can come any more: the peer has ended its side, after `end` or
+   * `shutdown(SHUT_RD)`, and when the handler is closed or about to close.
    */
   get readable(): boolean {
-    return (this[transportOf].flags & Flag.readable) !== 0;
+    return this[transportOf].wantsInput;
   }
 
   /**
-   * Whether the handler wants `handleWrite`: the last value given to `setWritable`; false at first.
-   * A `BufferedWriteHandler` also sets it while output is buffered.
+   * Whether the handler wants `handleWrite`: the last value given to `setWritable`; false at first,
+   * and when nothing can be sent any more: after `shutdown(SHUT_WR)`, and when the handler is closed
+   * or about to close. A `BufferedWriteHandler` also sets it while output is buffered.
    */
   get writable(): boolean {
-    return (this[transportOf].flags & Flag.writable) !== 0;
+    return this[transportOf].wantsOutput;
   }
 
   /**
@@ -392,14 +399,18 @@ export class Handler {
 
   /**
    * Called with what a callback has thrown, or its promise has rejected with. Prints the stack to
-   * stderr; the handler stays open. What an override throws comes out of `poll` and `runSync`, or
-   * rejects `run()`.
+   * stderr and closes the handler; a listener stays open. An override decides for itself. What it
+   * throws comes out of `poll` and `runSync`, or rejects `run()`. If it leaves the handler open, and
+   * callbacks raise turn after turn without anything read, sent or accepted, the handler is paused
+   * with a `StuckHandlerWarning` (`process.emitWarning`, code `ASYNCHIA_STUCK_HANDLER`).
    *
    * @param error - What was thrown.
    */
   handleError(error: unknown): Handled {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`${this.constructor.name}: error in a callback: ${text}\n`);
+    // eslint-disable-next-line no-console -- where programs look for it, and redirect it
+    console.error('%s: error in a callback:', this.constructor.name, error);
+    const transport = this[transportOf];
+    if (transport.phase !== Phase.listening) transport.close();
   }
 
   /** For `util.inspect`: class, descriptor, state and peer, then the handler's own fields. */
@@ -411,6 +422,21 @@ export class Handler {
   [makeTransport](loop: Loop<Transport>): Transport {
     return new StreamTransport(loop, this);
   }
+}
+
+/** Whether an accessor was called on the prototype of a class, which is no handler. */
+export function isPrototype(handler: object): boolean {
+  return (handler as Partial<Handler>)[transportOf] === undefined;
+}
+
+/** What a class sets on its prototype hides the accessor, as a field does. */
+export function setOnPrototype(prototype: object, name: string, value: unknown): void {
+  Object.defineProperty(prototype, name, {
+    value,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
 }
 
 /** The handler of a map's transport. */

@@ -4,7 +4,7 @@ import type { Data } from '../system/arguments';
 import { constants } from '../system/constants';
 import type { StreamTransport } from '../transport/stream';
 
-import { type Handled, Handler, transportOf } from './handler';
+import { type Handled, Handler, isPrototype, setOnPrototype, transportOf } from './handler';
 
 /** Manages the I/O of one connection: connects, receives and sends. asynchia's `IOHandler`. */
 export class IOHandler extends Handler {
@@ -35,10 +35,11 @@ export class IOHandler extends Handler {
     Object.defineProperty(this.prototype, 'idleTimeoutSeconds', {
       configurable: true,
       get(this: IOHandler): number {
-        return this[transportOf].idle?.seconds ?? 0;
+        return isPrototype(this) ? 0 : (this[transportOf].idle?.seconds ?? 0);
       },
       set(this: IOHandler, seconds: number) {
-        this[transportOf].setIdleTimeout(seconds);
+        if (isPrototype(this)) setOnPrototype(this, 'idleTimeoutSeconds', seconds);
+        else this[transportOf].setIdleTimeout(seconds);
       },
     });
     Object.defineProperty(this.prototype, 'idleTimeout', {
@@ -70,11 +71,13 @@ export class IOHandler extends Handler {
    * Receives. recv(2)
    *
    * @param n - The most bytes to receive, an integer from 0; one call returns at most 1 MiB.
-   * @param flags - `MSG_*` of `constants`.
+   * @param flags - `MSG_*` of `constants`. What `MSG_TRUNC` discards (all bytes of a TCP stream,
+   * tcp(7)) reads as zeros.
    * @returns The bytes, which are never overwritten later. Empty if nothing has arrived, the stream
    * has ended or the connection has failed; `handleClose` reports the last two. The memory is
-   * shared with other reads, as in Node's pooled buffers: it cannot be transferred to another
-   * thread.
+   * shared with other reads, as in Node's pooled buffers: it cannot be transferred, to another
+   * thread or by `buffer.transfer()`. (On Node 22 `ArrayBuffer.prototype.transfer.call` does it all
+   * the same, and empties the other reads.)
    * @throws `TypeError` or `RangeError` for an argument; `Error` with the code `ERR_CLOSED` or
    * `ERR_NO_SOCKET`; `SystemError` (`ENOTCONN`) if it was never connected.
    */
@@ -107,15 +110,15 @@ export class IOHandler extends Handler {
   /**
    * Receives into memory of the caller, without an allocation. Python's `recv_into`.
    *
-   * @param buffer - Where the bytes go.
-   * @param offset - The first byte to write, from 0 to the buffer's length; 0 if omitted.
-   * @param length - The most bytes to receive; the rest of the buffer if omitted.
+   * @param buffer - Where the bytes go: a `Buffer`, typed array or `DataView`.
+   * @param offset - The first byte to write, from 0 to the buffer's length in bytes; 0 if omitted.
+   * @param length - The most bytes to receive, below 2 GiB; the rest of the buffer if omitted.
    * @param flags - `MSG_*` of `constants`.
    * @returns How many bytes were received. 0 if nothing has arrived, the stream has ended or the
    * connection has failed (`handleClose` reports the last two), or if `length` is 0.
    * @throws The same as `recv`.
    */
-  recvInto(buffer: Uint8Array, offset?: number, length?: number, flags = 0): number {
+  recvInto(buffer: NodeJS.ArrayBufferView, offset?: number, length?: number, flags = 0): number {
     return this[transportOf].readInto(buffer, offset, length, flags);
   }
 

@@ -1,7 +1,7 @@
 /** Server: a listener that makes a handler of one class for every connection. */
 import { typeError } from '../system/arguments';
 import type { Address, SocketAddress } from '../system/address-types';
-import type { Socket } from '../sockets/socket';
+import type { Socket, SocketSurface } from '../sockets/socket';
 
 import { loopOf } from '../transport/loop';
 
@@ -24,15 +24,16 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
    *
    * @param socketMap - The map of the server and of its handlers.
    * @param handlerClass - Called as `new handlerClass(socketMap, socket)` for each connection.
+   * @param sock - The socket to listen on, as for every handler; if omitted, `bind` makes it.
    * @throws `TypeError` if an argument is no map, or no class that extends `Handler`;
    * `SocketMapClosedError`.
    */
-  constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>) {
+  constructor(socketMap: SocketMap, handlerClass: HandlerClass<H>, sock?: SocketSurface) {
     // Checked here, not when the first connection comes.
     if (!isHandlerClass(handlerClass)) {
       throw typeError('handlerClass', handlerClass, 'a class that extends Handler');
     }
-    super(socketMap);
+    super(socketMap, sock);
     this.#handlerClass = handlerClass;
   }
 
@@ -70,12 +71,18 @@ export class Server<H extends Handler = Handler> extends AcceptHandler {
    * @param address - As for `bind`.
    * @param backlog - As for `listen`.
    * @returns A promise that is fulfilled when the map is closed. It rejects with what `bind`,
-   * `listen` or `run` throws.
+   * `listen` or `run` throws; where that is `run`, the server is closed before.
    */
   async serveForever(address: Address, backlog: number): Promise<void> {
     this.reuseAddr();
     this.bind(address);
     this.listen(backlog);
-    await this.socketMap.run();
+    try {
+      await this.socketMap.run();
+    } catch (error) {
+      // Nothing would accept what waits in its backlog.
+      this.close();
+      throw error;
+    }
   }
 }

@@ -1,4 +1,6 @@
 /** A main loop that reports to an observer what it does. */
+import type { AsyncResource } from 'node:async_hooks';
+
 import { handlerOf } from '../handlers/handler';
 import { MainLoop } from '../loop/main-loop';
 import type { QueuedTimer } from '../loop/timers';
@@ -30,17 +32,17 @@ export class ObservedLoop extends MainLoop {
     this.#observer.handlerRemoved(handlerOf(transport));
   }
 
-  override callIn(seconds: number, fn: () => void): QueuedTimer {
+  override callIn(seconds: number, fn: () => void, context?: AsyncResource): QueuedTimer {
     this.#observer.trace?.(`callIn in ${seconds} seconds: ${fn.name || 'anonymous'}`);
-    return super.callIn(seconds, this.#observer.measured('callIn', fn));
+    return super.callIn(seconds, this.#observer.measured('callIn', fn), context);
   }
 
-  override callSynchronized(fn: () => void): void {
-    super.callSynchronized(this.#observer.measured('callSynchronized', fn));
+  override callSynchronized(fn: () => void, context?: AsyncResource): void {
+    super.callSynchronized(this.#observer.measured('callSynchronized', fn), context);
   }
 
-  override createWaker(fn: () => void): Waker {
-    return super.createWaker(this.#observer.measured('createWaker', fn));
+  override createWaker(fn: () => void, context?: AsyncResource): Waker {
+    return super.createWaker(this.#observer.measured('createWaker', fn), context);
   }
 
   override wake(): void {

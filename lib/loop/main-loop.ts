@@ -1,6 +1,9 @@
 /** The main loop: the one that waits and dispatches, whatever the backend. */
+import type { AsyncResource } from 'node:async_hooks';
+
 import { Lookups, type LookupResult } from '../sockets/lookups';
 import type { Waker } from '../sockets/waker';
+import { inContext } from '../system/context';
 import { checked, SystemError } from '../system/errors';
 import { Control, type Kernel, type LoopBackend } from '../system/kernel';
 import type { Callbacks, Owner } from '../transport/callbacks';
@@ -20,6 +23,8 @@ export class MainLoop implements Loop<Transport> {
   readonly notifier: Callbacks;
   readonly registrations: Registrations;
   isClosed = false;
+  /** `close` is calling `handleCleanup`: calls and timers are taken, and dropped. */
+  isClosing = false;
   turn = 0;
   isDispatching = false;
   /** When it was made, by the kernel's clock. */
@@ -64,9 +69,9 @@ export class MainLoop implements Loop<Transport> {
     this.registrations = new Registrations(kernel, backend, (error) => {
       this.raise(error);
     });
-    this.#wakeups = new Wakeups(kernel, backend, () => {
+    this.#wakeups = new Wakeups(kernel, backend, (guard) => {
       this.wakeups++;
-      this.#lookups.check();
+      this.#lookups.check(guard);
     });
     this.#lookups = new Lookups(kernel, () => this.#wakeups.fd());
   }
@@ -117,13 +122,14 @@ export class MainLoop implements Loop<Transport> {
     this.#changed();
   }
 
-  callIn(seconds: number, fn: () => void): QueuedTimer {
+  callIn(seconds: number, fn: () => void, context?: AsyncResource): QueuedTimer {
     this.#changed();
-    return this.#timers.add(this.kernel.monotonicMs() + seconds * 1000, fn);
+    const atMs = this.kernel.monotonicMs() + seconds * 1000;
+    return this.#timers.add(atMs, inContext(context, fn));
   }
 
-  callSynchronized(fn: () => void): void {
-    this.#calls.push(fn);
+  callSynchronized(fn: () => void, context?: AsyncResource): void {
+    this.#calls.push(inContext(context, fn));
     this.#changed();
   }
 
@@ -132,8 +138,8 @@ export class MainLoop implements Loop<Transport> {
   }
 
   /** Makes what another thread wakes this loop with; `fn` is called in the turn that it brings. */
-  createWaker(fn: () => void): Waker {
-    return this.#wakeups.add(fn);
+  createWaker(fn: () => void, context?: AsyncResource): Waker {
+    return this.#wakeups.add(inContext(context, fn));
   }
 
   addSignalHandler(number: number, fn: () => void): void {
@@ -218,6 +224,7 @@ export class MainLoop implements Loop<Transport> {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.isClosing = true;
     this.#deferred.each(this.registrations.members(), (transport) => {
       // Another's cleanup may have deregistered it.
       if (transport.isMember) transport.close();
@@ -225,6 +232,7 @@ export class MainLoop implements Loop<Transport> {
     this.#timers.clear();
     this.#lookups.clear();
     this.#calls = [];
+    this.isClosing = false;
     this.#backend.close();
     this.#wakeups.close();
     // A turn that is under way throws what was raised at its own end.

@@ -1,5 +1,5 @@
 /** The transports of a loop, by descriptor, and what the backend watches for each. */
-import { Socket } from '../sockets/socket';
+import { holderOf, Socket } from '../sockets/socket';
 import { typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
 import { SystemError } from '../system/errors';
@@ -56,9 +56,7 @@ export class Registrations {
       transport.flags |= member;
       return;
     }
-    if (socket instanceof Socket && socket.kernel !== this.#kernel) {
-      throw typeError('sock', socket, 'of the same kernel, real or simulated, as the map');
-    }
+    if (socket instanceof Socket) this.#claim(socket, transport);
     const holder = this.#byDescriptor[fd];
     if (holder !== undefined) {
       if (holder.socket === socket) {
@@ -74,6 +72,21 @@ export class Registrations {
     transport.flags |= member;
     this.#byDescriptor[fd] = transport;
     this.#count++;
+  }
+
+  /** Throws where another handler has the socket, of whatever map. */
+  #claim(socket: Socket, transport: Transport): void {
+    if (socket.kernel !== this.#kernel) {
+      throw typeError('sock', socket, 'of the same kernel, real or simulated, as the map');
+    }
+    const other = socket[holderOf];
+    if (other !== undefined && other !== transport && other.isMember) {
+      throw new Error(
+        `addHandler: the socket of descriptor ${socket.fileno()} has a handler already, in this ` +
+          'map or in another; close that one, or take it out with delHandler, before',
+      );
+    }
+    socket[holderOf] = transport;
   }
 
   remove(transport: Transport): void {
@@ -101,13 +114,18 @@ export class Registrations {
     const transports = this.#changed;
     this.#changed = [];
     for (const transport of transports) {
-      transport.flags &= ~changed;
       try {
-        if (transport.fd >= 0) this.#watch(transport);
+        this.#flushChange(transport);
       } catch (error) {
+        // A notifier may throw for one transport.
         this.#raise(error);
       }
     }
+  }
+
+  #flushChange(transport: Transport): void {
+    transport.flags &= ~changed;
+    if (transport.fd >= 0) this.#watch(transport);
   }
 
   #watch(transport: Transport): void {

@@ -1,4 +1,5 @@
 /** The loop's own descriptors: how other threads, look-ups and signals wake it. */
+import type { Guard } from '../sockets/lookups';
 import { Waker } from '../sockets/waker';
 import { checked } from '../system/errors';
 import type { Kernel } from '../system/kernel';
@@ -12,7 +13,7 @@ export class Wakeups {
   readonly interrupt: Interrupt;
   readonly #kernel: Kernel;
   readonly #backend: Backend;
-  readonly #woken: () => void;
+  readonly #woken: (guard: Guard) => void;
   /** One a waker, though it may be the same function. */
   readonly #listeners = new Set<{ readonly fn: () => void }>();
   /** An eventfd(2), made when another thread or a look-up first needs it. */
@@ -20,7 +21,7 @@ export class Wakeups {
   #isInterruptWatched = false;
 
   /** `woken` is called in the turn that a wake-up brings. */
-  constructor(kernel: Kernel, backend: Backend, woken: () => void) {
+  constructor(kernel: Kernel, backend: Backend, woken: (guard: Guard) => void) {
     this.#kernel = kernel;
     this.#backend = backend;
     this.#woken = woken;
@@ -60,7 +61,7 @@ export class Wakeups {
   }
 
   /** Handles a ready descriptor. Returns false where it is none of these. */
-  ready(fd: number, guard: (fn: () => void) => void): boolean {
+  ready(fd: number, guard: Guard): boolean {
     if (fd < 0) return false;
     if (fd === this.interrupt.fd) {
       this.interrupt.drain();
@@ -69,8 +70,11 @@ export class Wakeups {
     }
     if (fd !== this.#wakeup) return this.signals.ready(fd, guard);
     this.#kernel.drainWakeup(fd);
-    guard(this.#woken);
-    for (const { fn } of this.#listeners) guard(fn);
+    this.#woken(guard);
+    // A copy: a function may make wakers, and close others.
+    for (const listener of [...this.#listeners]) {
+      if (this.#listeners.has(listener)) guard(listener.fn);
+    }
     return true;
   }
 

@@ -10,7 +10,14 @@ import { MainLoop } from '../loop/main-loop';
 import { signalNumber } from '../loop/signals';
 import { Notifier } from '../notifier';
 import type { Waker } from '../sockets/waker';
-import { checkFunction, checkOptions, checkSeconds, typeError } from '../system/arguments';
+import {
+  checkFiniteSeconds,
+  checkFunction,
+  checkOptions,
+  checkSeconds,
+  typeError,
+} from '../system/arguments';
+import { callContext, inContext } from '../system/context';
 import { SocketMapClosedError } from '../system/errors';
 import type { Kernel } from '../system/kernel';
 import { systemKernel } from '../system/system-kernel';
@@ -108,42 +115,42 @@ export abstract class BaseSocketMap implements SocketMap {
   }
 
   callIn(seconds: number, fn: () => void): Timer {
-    checkSeconds('seconds', seconds);
+    checkFiniteSeconds('seconds', seconds);
     checkFunction('fn', fn);
-    this.#assertOpen('callIn');
-    return this[loopOf].callIn(seconds, fn);
+    this.#assertTakesCalls('callIn');
+    return this[loopOf].callIn(Math.max(0, seconds), fn, callContext());
   }
 
   callAt(epochSeconds: number, fn: () => void): Timer {
     if (typeof epochSeconds !== 'number') {
       throw typeError('epochSeconds', epochSeconds, 'a number of seconds since 1970');
     }
-    checkSeconds('epochSeconds', epochSeconds);
-    return this.callIn(Math.max(0, epochSeconds - this.wallSeconds()), fn);
+    checkFiniteSeconds('epochSeconds', epochSeconds);
+    return this.callIn(epochSeconds - this.wallSeconds(), fn);
   }
 
   callSynchronized(fn: () => void): void {
     checkFunction('fn', fn);
-    this.#assertOpen('callSynchronized');
-    this[loopOf].callSynchronized(fn);
+    this.#assertTakesCalls('callSynchronized');
+    this[loopOf].callSynchronized(fn, callContext());
   }
 
   wakeup(): void {
-    this.#assertOpen('wakeup');
+    this.#assertTakesCalls('wakeup');
     this[loopOf].wake();
   }
 
   createWaker(fn: () => void = () => undefined): Waker {
     checkFunction('fn', fn);
     this.#assertOpen('createWaker');
-    return this[loopOf].createWaker(fn);
+    return this[loopOf].createWaker(fn, callContext());
   }
 
   addSignalHandler(signal: NodeJS.Signals | number, fn: () => void): void {
     const number = signalNumber(signal);
     checkFunction('fn', fn);
     this.#assertOpen('addSignalHandler');
-    this[loopOf].addSignalHandler(number, fn);
+    this[loopOf].addSignalHandler(number, inContext(callContext(), fn));
   }
 
   removeSignalHandler(signal: NodeJS.Signals | number): boolean {
@@ -193,6 +200,11 @@ export abstract class BaseSocketMap implements SocketMap {
 
   #assertOpen(method: string): void {
     if (this.closed) throw new SocketMapClosedError(method);
+  }
+
+  /** While the map is closing, calls are taken and dropped: a `handleCleanup` may ask for some. */
+  #assertTakesCalls(method: string): void {
+    if (!this[loopOf].isClosing) this.#assertOpen(method);
   }
 
   #assertIdle(method: string): void {

@@ -69,8 +69,11 @@ export class LineReader implements HeldInput {
 
   deliverLater(): void {
     if (this.#owner.socketMap.closed) return;
+    const { context } = this.#transport;
     this.#owner.socketMap.callSynchronized(() => {
-      this.#deliver();
+      context.runInAsyncScope(() => {
+        this.#deliver();
+      });
     });
   }
 
@@ -110,7 +113,7 @@ export class LineReader implements HeldInput {
       try {
         transport.callbacks.settle(owner, owner.lineReceived(line));
       } catch (error) {
-        // The lines behind it are delivered all the same.
+        // Unless that closes the handler, the lines behind it are delivered all the same.
         transport.loop.report(owner, error);
       }
     }

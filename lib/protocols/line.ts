@@ -34,7 +34,7 @@ export class LineHandler extends BufferedWriteHandler {
   /**
    * Called for each complete line. asynchia's `line_received`. If it pauses, ends, closes or
    * deregisters the handler, the next line waits or is dropped. What it throws goes to
-   * `handleError`, and the next line follows.
+   * `handleError`; unless that closes the handler, as it does by default, the next line follows.
    *
    * @param _line - The line, without its delimiter; never overwritten. It shares the memory of its
    * read (128 KiB): copy it (`Buffer.from(line)`) to keep it for long.

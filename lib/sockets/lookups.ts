@@ -5,6 +5,9 @@ import type { Kernel } from '../system/kernel';
 /** The result of a look-up: packed addresses, or the code of its failure. */
 export type LookupResult = Buffer[] | string;
 
+/** Calls a function, and takes what it throws, so that others are called all the same. */
+export type Guard = (fn: () => void) => void;
+
 export class Lookups {
   readonly #kernel: Kernel;
   readonly #wakeupFd: () => number;
@@ -23,12 +26,14 @@ export class Lookups {
   }
 
   /** Passes on the results of those that are done. */
-  check(): void {
+  check(guard: Guard): void {
     for (const [lookup, done] of [...this.#waiting]) {
       const result = this.#kernel.resolved(lookup);
       if (result === undefined) continue;
       this.#waiting.delete(lookup);
-      done(result);
+      guard(() => {
+        done(result);
+      });
     }
   }
 

@@ -1,7 +1,14 @@
 /** A socket: a descriptor and its system calls. */
 import util from 'node:util';
 
-import { bytesOf, checkInteger, checkRange, MAX_INT32, typeError } from '../system/arguments';
+import {
+  bytesOf,
+  checkInteger,
+  checkRange,
+  MAX_INT32,
+  typeError,
+  viewOf,
+} from '../system/arguments';
 import { binding } from '../system/binding';
 import { systemKernel } from '../system/system-kernel';
 import { checked, SystemError } from '../system/errors';
@@ -16,12 +23,25 @@ const NOTHING = Buffer.alloc(0);
 
 /** The key of what a socket calls once, when its descriptor is closed or given away. */
 export const whenGone: unique symbol = Symbol('whenGone');
+/** The key of the transport that has a socket. */
+export const holderOf: unique symbol = Symbol('holderOf');
+
+/** Who has a socket: a transport. */
+export interface SocketHolder {
+  /** Whether it is registered with a loop. */
+  readonly isMember: boolean;
+  /** The descriptor is about to be closed or given away. `fileno()` returns -1 already. */
+  socketGone(socket: Socket): void;
+}
 
 /**
  * The methods of a `Socket` that a handler uses. An object of another class that has them (a TLS
  * socket, a test double) can be given to a handler in place of a `Socket`.
  */
-export type SocketSurface = Omit<Socket, 'kernel' | typeof whenGone | typeof util.inspect.custom>;
+export type SocketSurface = Omit<
+  Socket,
+  'kernel' | typeof whenGone | typeof holderOf | typeof util.inspect.custom
+>;
 
 /** A connection that `Socket.accept` has returned. */
 export interface Accepted {
@@ -41,6 +61,8 @@ export class Socket {
   declare kernel: Kernel;
   /** @internal */
   declare [whenGone]: (() => void) | undefined;
+  /** @internal */
+  [holderOf]: SocketHolder | undefined = undefined;
   #fd: number;
   #role: SocketRole;
 
@@ -159,6 +181,7 @@ export class Socket {
     const fd = this.#fd;
     if (fd < 0) return;
     this.#fd = -1;
+    this[holderOf]?.socketGone(this);
     this.kernel.close(fd);
     this[whenGone]?.();
   }
@@ -172,6 +195,7 @@ export class Socket {
     const fd = this.#fd;
     this.#fd = -1;
     if (fd < 0) return fd;
+    this[holderOf]?.socketGone(this);
     this.kernel.disown(fd);
     this[whenGone]?.();
     return fd;
@@ -240,7 +264,8 @@ export class Socket {
 
   /**
    * recv(2) of at most `n` bytes, for the caller to keep. Empty at the end of the stream, undefined
-   * where there are none yet. As with Node's pooled buffers, the memory holds other bytes too.
+   * where there are none yet. As with Node's pooled buffers, the memory holds other bytes too. What
+   * `MSG_TRUNC` discards reads as zeros.
    */
   recv(n: number, flags = 0): Buffer | undefined {
     checkInteger('n', n);
@@ -255,18 +280,24 @@ export class Socket {
   /**
    * Receives into memory of the caller. recv(2); Python's `recv_into`.
    *
-   * @param buffer - Where the bytes go.
-   * @param offset - The first byte to write, from 0 to the buffer's length.
-   * @param length - The most bytes to receive; the rest of the buffer if omitted.
+   * @param buffer - Where the bytes go: a `Buffer`, typed array or `DataView`.
+   * @param offset - The first byte to write, from 0 to the buffer's length in bytes.
+   * @param length - The most bytes to receive, below 2 GiB; the rest of the buffer if omitted.
    * @param flags - `MSG_*` of `constants`.
    * @returns How many bytes were received; 0 at the end of the stream, or if `length` is 0;
    * `WOULD_BLOCK` if there are none yet.
    * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `ECONNRESET`, `ENOTCONN`.
    */
-  recvInto(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
-    checkRange(buffer, offset, length);
+  recvInto(
+    buffer: NodeJS.ArrayBufferView,
+    offset = 0,
+    length = rest(buffer, offset),
+    flags = 0,
+  ): number {
+    const bytes = viewOf('buffer', buffer);
+    checkRange(bytes, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
-    const count = this.kernel.recv(this.#fd, buffer, offset, length, flags);
+    const count = this.kernel.recv(this.#fd, bytes, offset, length, flags);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
     return count;
   }
@@ -274,17 +305,23 @@ export class Socket {
   /**
    * Sends a part of a buffer. send(2). Never raises SIGPIPE.
    *
-   * @param buffer - The bytes.
-   * @param offset - The first byte to send, from 0 to the buffer's length.
-   * @param length - How many bytes to send; the rest of the buffer if omitted.
+   * @param buffer - The bytes: a `Buffer`, typed array or `DataView`.
+   * @param offset - The first byte to send, from 0 to the buffer's length in bytes.
+   * @param length - How many bytes to send, below 2 GiB; the rest of the buffer if omitted.
    * @param flags - `MSG_*` of `constants`.
    * @returns How many bytes the kernel took, which may be fewer; `WOULD_BLOCK` if it took none.
    * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EPIPE`, `ECONNRESET`.
    */
-  send(buffer: Uint8Array, offset = 0, length = rest(buffer, offset), flags = 0): number {
-    checkRange(buffer, offset, length);
+  send(
+    buffer: NodeJS.ArrayBufferView,
+    offset = 0,
+    length = rest(buffer, offset),
+    flags = 0,
+  ): number {
+    const bytes = viewOf('buffer', buffer);
+    checkRange(bytes, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
-    const count = this.kernel.send(this.#fd, buffer, offset, length, flags);
+    const count = this.kernel.send(this.#fd, bytes, offset, length, flags);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
     return count;
   }
@@ -297,10 +334,10 @@ export class Socket {
    * @returns How many bytes the kernel took, over all buffers; `WOULD_BLOCK` if it took none.
    * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `EPIPE`, `ECONNRESET`.
    */
-  sendMany(buffers: readonly Uint8Array[], offset = 0): number {
-    checkBuffers(buffers);
-    checkInteger('offset', offset, 0, buffers[0]?.byteLength ?? 0);
-    const count = this.kernel.sendMany(this.#fd, buffers, offset);
+  sendMany(buffers: readonly NodeJS.ArrayBufferView[], offset = 0): number {
+    const views = viewsOf(buffers);
+    checkInteger('offset', offset, 0, Math.min(views[0]?.byteLength ?? 0, MAX_INT32));
+    const count = this.kernel.sendMany(this.#fd, views, offset);
     if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('sendmsg', count);
     return count;
   }
@@ -400,7 +437,11 @@ export class Socket {
    * @throws `TypeError` or `RangeError` for an argument; `SystemError`: `ENOPROTOOPT`, `ENOTSUP`,
    * `EINVAL`.
    */
-  setsockopt(level: number, option: number, value: number | boolean | Uint8Array): void {
+  setsockopt(
+    level: number,
+    option: number,
+    value: number | boolean | NodeJS.ArrayBufferView,
+  ): void {
     checkInteger('level', level);
     checkInteger('option', option);
     checked('setsockopt', this.kernel.setsockopt(this.#fd, level, option, optionBytes(value)));
@@ -427,14 +468,19 @@ export function socketpair(): [Socket, Socket] {
   return Socket.pair();
 }
 
-function checkBuffers(buffers: unknown): void {
-  const isArray = Array.isArray(buffers);
-  if (isArray && buffers.every((buffer) => buffer instanceof Uint8Array)) return;
-  throw typeError('buffers', buffers, 'an array of Uint8Arrays');
+function viewsOf(buffers: unknown): readonly Uint8Array[] {
+  if (!Array.isArray(buffers) || !buffers.every((buffer) => ArrayBuffer.isView(buffer))) {
+    throw typeError('buffers', buffers, 'an array of Buffers, typed arrays or DataViews');
+  }
+  const isPlain = buffers.every((buffer) => buffer instanceof Uint8Array);
+  return isPlain ? buffers : buffers.map((buffer) => viewOf('buffers', buffer));
 }
 
 function optionBytes(value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return bytesOf('value', value);
+  if (ArrayBuffer.isView(value)) {
+    checkInteger('value.byteLength', value.byteLength);
+    return bytesOf('value', value);
+  }
   if (typeof value === 'boolean') return new Uint8Array(Int32Array.of(Number(value)).buffer);
   if (typeof value !== 'number') throw typeError('value', value, 'a number, a boolean or bytes');
   checkInteger('value', value, -MAX_INT32 - 1);
@@ -446,6 +492,9 @@ function named(syscall: string, result: SocketAddress | number): SocketAddress {
   return result;
 }
 
+/** What one call can transfer of the bytes behind `offset`: the rest comes with the next. */
 function rest(buffer: unknown, offset: unknown): number {
-  return buffer instanceof Uint8Array && typeof offset === 'number' ? buffer.length - offset : 0;
+  if (typeof offset !== 'number') return 0;
+  if (buffer instanceof Uint8Array) return Math.min(buffer.length - offset, MAX_INT32);
+  return ArrayBuffer.isView(buffer) ? Math.min(buffer.byteLength - offset, MAX_INT32) : 0;
 }

@@ -59,6 +59,12 @@ export function checkSeconds(
   }
 }
 
+/** Throws unless `value` is a finite number of seconds; a negative one is in the past. */
+export function checkFiniteSeconds(name: string, value: unknown): asserts value is number {
+  if (typeof value !== 'number') throw typeError(name, value, 'a number of seconds');
+  if (!Number.isFinite(value)) throw rangeError(name, value, 'a finite number of seconds');
+}
+
 /** Throws unless `value` is a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw typeError(name, value, 'a function');
@@ -111,20 +117,26 @@ export function bytesOf(name: string, data: unknown): Uint8Array {
 
 function bytesOfOther(name: string, data: unknown): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data, 'utf8');
-  if (ArrayBuffer.isView(data)) {
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  }
+  if (ArrayBuffer.isView(data)) return viewOf(name, data);
   throw typeError(name, data, 'a string, a Buffer, a typed array or a DataView');
 }
 
+/** The memory under a view of any kind, also one of another realm (`node:vm`, jest). Not copied. */
+export function viewOf(name: string, view: unknown): Uint8Array {
+  if (view instanceof Uint8Array) return view;
+  if (!ArrayBuffer.isView(view)) {
+    throw typeError(name, view, 'a Buffer, a typed array or a DataView');
+  }
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
 /** Throws unless `offset` and `length` are within `bytes`. Called for every message: kept small. */
-export function checkRange(bytes: unknown, offset: unknown, length: unknown): void {
+export function checkRange(bytes: Uint8Array, offset: unknown, length: unknown): void {
   if (
-    bytes instanceof Uint8Array &&
     typeof offset === 'number' &&
     typeof length === 'number' &&
-    offset >>> 0 === offset &&
-    length >>> 0 === length &&
+    (offset & MAX_INT32) === offset &&
+    (length & MAX_INT32) === length &&
     // Not byteLength: V8 has a fast path for length only.
     offset + length <= bytes.length
   ) {
@@ -133,8 +145,7 @@ export function checkRange(bytes: unknown, offset: unknown, length: unknown): vo
   throwRangeFault(bytes, offset, length);
 }
 
-function throwRangeFault(bytes: unknown, offset: unknown, length: unknown): void {
-  if (!(bytes instanceof Uint8Array)) throw typeError('buffer', bytes, 'a Buffer or Uint8Array');
-  checkInteger('offset', offset, 0, bytes.byteLength);
-  checkInteger('length', length, 0, bytes.byteLength - offset);
+function throwRangeFault(bytes: Uint8Array, offset: unknown, length: unknown): void {
+  checkInteger('offset', offset, 0, Math.min(bytes.byteLength, MAX_INT32));
+  checkInteger('length', length, 0, Math.min(bytes.byteLength - offset, MAX_INT32));
 }

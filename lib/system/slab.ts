@@ -25,6 +25,26 @@ export function slice(memory: Memory, offset: number, length: number): Buffer {
   return new FastBuffer(memory, offset, length);
 }
 
+/** Since Node 22, which transfers by them what is marked as untransferable; Node 24 does not. */
+const TRANSFERS = ['transfer', 'transferToFixedLength'].filter(
+  (method) => method in ArrayBuffer.prototype,
+);
+
+function refuseTransfer(): never {
+  throw new TypeError(
+    'this memory is shared with other reads, which a transfer would empty: copy the bytes ' +
+      '(Buffer.from(bytes)), and transfer the copy',
+  );
+}
+
+/** Transferring one part of the memory, to another thread or to another owner, detaches all others. */
+function keepWhole(memory: Memory): void {
+  markAsUntransferable(memory);
+  for (const method of TRANSFERS) {
+    Object.defineProperty(memory, method, { value: refuseTransfer });
+  }
+}
+
 const { fd: FD, offset: OFFSET, length: LENGTH, result: RESULT } = Transfer;
 
 /** Memory that the addon knows, so that a call carries no more than integers. */
@@ -82,8 +102,7 @@ export class Slab extends RegisteredMemory {
   #renew(least: number): void {
     this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, least));
     this.#memory = this.bytes.buffer;
-    // Transferring one part to another thread would detach all others.
-    markAsUntransferable(this.#memory);
+    keepWhole(this.#memory);
     this.offset = 0;
     this.last = this.bytes;
     this.lastOffset = 0;

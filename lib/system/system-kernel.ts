@@ -3,8 +3,11 @@
  * Memory that the addon knows already is named by integers alone.
  */
 import { binding } from './binding';
+import { constants } from './constants';
 import type { Kernel } from './kernel';
 import { RegisteredBuffer, Slab } from './slab';
+
+const { MSG_TRUNC } = constants;
 
 /** One a thread: received bytes are cut off before the next call receives. */
 const slab = new Slab();
@@ -14,6 +17,8 @@ const output = new RegisteredBuffer();
 
 function read(fd: number, most: number, flags: number): Buffer | number {
   const room = slab.room(most);
+  // It counts bytes that it does not write, and the memory holds what others have left there.
+  if (flags & MSG_TRUNC) slab.bytes.fill(0, slab.offset, slab.offset + room);
   const count =
     flags === 0
       ? slab.recv(fd, slab.offset, room)

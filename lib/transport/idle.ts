@@ -88,8 +88,8 @@ export class IdleTimeout {
   }
 
   #restart(): void {
-    const { loop } = this.#transport;
-    if (loop.isClosed) return;
+    const { isClosed, loop } = this.#transport;
+    if (isClosed || loop.isClosed) return;
     this.#sinceMs = loop.kernel.monotonicMs();
     const endMs = this.#sinceMs + this.seconds * 1000;
     // A timer that fires too early is armed anew then.

@@ -16,7 +16,7 @@ import { listeningInterest, Transport, unclaimed } from './transport';
 const FIRST_REST_SECONDS = 0.05;
 const LAST_REST_SECONDS = 1;
 
-const { inputParked, readable } = Flag;
+const { inputParked, raised, readable } = Flag;
 
 /** What a listener knows of its handler. */
 export interface AcceptOwner extends Owner {
@@ -56,13 +56,15 @@ export class ListeningTransport extends Transport<AcceptOwner> {
   override pending(): void {
     const { failure } = this;
     if (!this.isMember || failure === undefined) return;
-    if (failure.errno === Errno.badDescriptor && this.fd >= 0) {
+    if (this.isLost) {
       this.lose();
       return;
     }
     this.failure = undefined;
     try {
-      this.#restAfter(failure);
+      this.context.runInAsyncScope(() => {
+        this.#restAfter(failure);
+      });
     } catch (error) {
       this.loop.report(this.owner, error);
     }
@@ -171,6 +173,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     }
     if (accepted === undefined) return false;
     this.#restSeconds = FIRST_REST_SECONDS;
+    this.flags &= ~raised;
     const { socket, address } = accepted;
     if (this.owner.maxConnections < Infinity) {
       this.#count++;

@@ -4,6 +4,8 @@ import { MOST_PARTS } from '../system/kernel';
 import type { SocketSurface } from '../sockets/socket';
 
 const BLOCK_BYTES = 16 * 1024;
+/** One call sends less than 2 GiB, so no block is longer than it can send. */
+const MOST_BLOCK_BYTES = 1024 * 1024 * 1024;
 /** Shorter pieces (delimiters, headers) are copied faster by a loop than by a call. */
 const SHORT_BYTES = 32;
 /** How many empty queues are kept, with a block each. */
@@ -35,7 +37,8 @@ export class OutputQueue {
       const last = this.#blocks[this.#blocks.length - 1];
       const room = last === undefined ? 0 : last.length - this.#end;
       if (last === undefined || room === 0) {
-        this.#blocks.push(Buffer.allocUnsafeSlow(Math.max(left, BLOCK_BYTES)));
+        const length = Math.min(Math.max(left, BLOCK_BYTES), MOST_BLOCK_BYTES);
+        this.#blocks.push(Buffer.allocUnsafeSlow(length));
         this.#end = 0;
       } else {
         const count = Math.min(room, left);

@@ -81,4 +81,6 @@ export const Flag = {
   drainDue: 1 << 14,
   /** In phase `ending`: the peer has ended its side, and all bytes before that were read. */
   inputEnded: 1 << 15,
+  /** A callback has raised, and since then nothing was read, sent or accepted. */
+  raised: 1 << 16,
 } as const;

@@ -6,12 +6,13 @@ import type { IdleOwner, IdleTimeout } from './idle';
 import { Flag } from './phase';
 import { Transport } from './transport';
 
-const { broken, endRequested, hungUp, inputParked, member, readable, urgentNotified } = Flag;
+const { broken, endRequested, hungUp, inputParked, member, raised, readable } = Flag;
+const { urgentNotified } = Flag;
 
 const NOTHING = Buffer.alloc(0);
 
-/** What stops the watching for input until something is read. */
-const UNTIL_READ = inputParked | hungUp | urgentNotified | broken;
+/** What lasts until something is read: most of it stops the watching for input. */
+const UNTIL_READ = inputParked | hungUp | urgentNotified | broken | raised;
 
 const DELIVERING = member | readable | endRequested;
 
@@ -83,7 +84,12 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
   }
 
   /** Receives into `buffer`. Returns how many bytes, 0 for none. */
-  readInto(buffer: Uint8Array, offset?: number, length?: number, flags?: number): number {
+  readInto(
+    buffer: NodeJS.ArrayBufferView,
+    offset?: number,
+    length?: number,
+    flags?: number,
+  ): number {
     const socket = this.openSocket('recvInto');
     let count: number;
     try {
@@ -93,7 +99,7 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
       return 0;
     }
     if (this.idle !== undefined || (this.flags & (readable | UNTIL_READ)) !== readable) {
-      const wasAsked = count !== 0 || (length ?? buffer.length - (offset ?? 0)) > 0;
+      const wasAsked = count !== 0 || (length ?? buffer.byteLength - (offset ?? 0)) > 0;
       if (wasAsked && !((flags ?? 0) & constants.MSG_PEEK)) this.#received(count);
     }
     return count > 0 ? count : 0;
@@ -120,6 +126,12 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
     this.idle?.stop();
   }
 
+  /** Bytes were received or sent. */
+  protected bytesMoved(): void {
+    this.flags &= ~raised;
+    this.idle?.bytesMoved();
+  }
+
   /** Whether there are bytes to read (above 0), the end (0), or neither (`WOULD_BLOCK`); an error. */
   protected unread(): number | SystemError {
     if (this.hasDeliverable) return 1;
@@ -133,7 +145,7 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
 
   /** The descriptor is watched for input again; the kernel reports what is still there. */
   #received(count: number): void {
-    if (count > 0) this.idle?.bytesMoved();
+    if (count > 0) this.bytesMoved();
     if ((this.flags & (readable | UNTIL_READ)) === readable) return;
     this.flags &= ~(inputParked | hungUp);
     // Where nothing came, urgent data is still there, and would be reported again at once.

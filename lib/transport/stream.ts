@@ -45,7 +45,7 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
     const { failure, phase } = this;
     // Deregistered transports are handled when they are registered again.
     if (!this.isMember) return;
-    if (failure?.errno === Errno.badDescriptor && this.fd >= 0) {
+    if (this.isLost) {
       this.lose();
     } else if (phase === connecting) {
       if (failure !== undefined) this.#settleConnect();

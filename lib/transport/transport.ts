@@ -2,18 +2,20 @@
  * Transport: owns the state of one descriptor, between a loop and a handler. This file holds what
  * every kind shares: the phase, the registration, the socket, and how it closes.
  */
-import type { SocketSurface } from '../sockets/socket';
+import type { Socket, SocketHolder, SocketSurface } from '../sockets/socket';
 import { checkInteger, typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
+import { handlerContext } from '../system/context';
 import { closedError, noSocketError, SystemError } from '../system/errors';
-import { POLLIN } from '../system/readiness';
+import { POLLIN, POLLOUT } from '../system/readiness';
 
 import type { Callbacks, Owner } from './callbacks';
 import type { Loop } from './loop';
 import { changed, Flag, Phase } from './phase';
 
 const { closed, connecting, ending, failed, halfClosed, listening, open, unconnected } = Phase;
-const { broken, hungUp, inputParked, member, readable, writable } = Flag;
+const { broken, endRequested, flushDue, hungUp, inputParked, inputShut, member } = Flag;
+const { outputShut, readable, writable } = Flag;
 
 /** Accepted sockets that no transport has taken over yet. */
 export const unclaimed = new WeakSet<SocketSurface>();
@@ -22,7 +24,7 @@ export const unclaimed = new WeakSet<SocketSurface>();
  * The loop knows a transport by `interest`, `ready`, `pending`, `flush`, `close` and the three
  * numbers of its registration. All else is for the handler above, its owner.
  */
-export abstract class Transport<O extends Owner = Owner> {
+export abstract class Transport<O extends Owner = Owner> implements SocketHolder {
   /** The descriptor that it is registered under; -1 where under none. */
   fd = -1;
   /** What the backend watches the descriptor for; 0: it is not watched. */
@@ -36,6 +38,8 @@ export abstract class Transport<O extends Owner = Owner> {
   socket: SocketSurface | undefined = undefined;
   /** What a transfer, the attempt to connect or the registration failed with. */
   failure: SystemError | undefined = undefined;
+  /** In which all callbacks are called. */
+  readonly context = handlerContext();
   readonly loop: Loop<Transport>;
   readonly owner: O;
   callbacks: Callbacks;
@@ -81,6 +85,20 @@ export abstract class Transport<O extends Owner = Owner> {
     return this.phase >= open && this.phase < closed;
   }
 
+  /** Whether the handler wants input, and some may still come. */
+  get wantsInput(): boolean {
+    const { flags, phase } = this;
+    const isOver = phase === failed || phase >= halfClosed || flags & (inputShut | endRequested);
+    return !isOver && (flags & readable) !== 0;
+  }
+
+  /** Whether the handler wants to send, and still can. */
+  get wantsOutput(): boolean {
+    const { flags, phase } = this;
+    const isOver = phase === failed || phase >= ending || flags & (broken | outputShut);
+    return !isOver && (flags & writable) !== 0;
+  }
+
   enter(next: Phase): void {
     this.phase = changed(this.phase, next);
   }
@@ -100,10 +118,10 @@ export abstract class Transport<O extends Owner = Owner> {
 
   /** Closes the socket of a failed attempt, so that another can take its place. */
   dropSocket(): void {
-    const { isMember } = this;
+    const { isMember, socket } = this;
     this.loop.deregister(this);
-    this.socket?.close();
     this.socket = undefined;
+    socket?.close();
     if (isMember) this.loop.register(this);
   }
 
@@ -123,6 +141,13 @@ export abstract class Transport<O extends Owner = Owner> {
 
   setWritable(isWanted: boolean): void {
     if (this.#wish('setWritable', 'writable', writable, isWanted)) this.#wishChanged();
+  }
+
+  /** Takes back the wishes that `bits` are reported for, also that to send what is buffered. */
+  pause(bits: number): void {
+    if (bits & POLLIN) this.flags &= ~readable;
+    if (bits & POLLOUT) this.flags &= ~writable;
+    this.#wishChanged();
   }
 
   /**
@@ -145,8 +170,25 @@ export abstract class Transport<O extends Owner = Owner> {
         this.loop.asCallback(() => {
           this.callbacks.cleanupObj(this.owner);
         });
+        this.context.emitDestroy();
       }
     }
+  }
+
+  /**
+   * The program closes the socket, or gives its descriptor away, past its handler, which ends in the
+   * next turn. It is deregistered now, as the number may soon be another descriptor's.
+   */
+  socketGone(socket: Socket): void {
+    const { isMember, phase } = this;
+    if (this.socket !== socket || phase === failed || phase >= ending) return;
+    this.loop.deregister(this);
+    this.failure = new SystemError('poll', Errno.badDescriptor);
+    // Nothing can be read or sent, in the rest of this turn either.
+    this.flags = (this.flags & ~(readable | writable | flushDue)) | broken;
+    if (!isMember) return;
+    this.loop.register(this);
+    this.loop.pendingLater(this);
   }
 
   /** The descriptor was closed by others. Its number may be another's, so it is not closed again. */
@@ -160,6 +202,12 @@ export abstract class Transport<O extends Owner = Owner> {
     } finally {
       this.close();
     }
+  }
+
+  /** Whether others have closed the descriptor, or have given it away. */
+  protected get isLost(): boolean {
+    if (this.failure?.errno !== Errno.badDescriptor) return false;
+    return this.fd >= 0 || (this.socket?.fileno() ?? 0) < 0;
   }
 
   protected beforeClose(): void {}

@@ -1,5 +1,5 @@
 /** Writing: sends bytes, and buffers those that the socket does not take at once. */
-import { bytesOf, checkInteger, type Data, rangeError } from '../system/arguments';
+import { bytesOf, checkInteger, type Data, MAX_INT32, rangeError } from '../system/arguments';
 import { constants, Errno, WOULD_BLOCK } from '../system/constants';
 import { SystemError } from '../system/errors';
 
@@ -42,9 +42,9 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
     if (this.flags & outputShut) throw new SystemError('send', Errno.brokenPipe);
     if (this.flags & broken || bytes.length === 0) return 0;
     try {
-      const count = socket.send(bytes, 0, bytes.length, flags);
+      const count = socket.send(bytes, 0, Math.min(bytes.length, MAX_INT32), flags);
       if (count === WOULD_BLOCK) return 0;
-      this.idle?.bytesMoved();
+      this.bytesMoved();
       return count;
     } catch (error) {
       this.fail(error);
@@ -92,7 +92,7 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
   /** Sends what is buffered, as far as the socket takes it, and does what waited for the last byte. */
   sendBuffered(): void {
     this.flags &= ~flushDue;
-    if (this.isClosed) return;
+    if (this.isClosed || this.isLost) return;
     if (this.isConnected) this.#sendQueue();
     if (this.bufferedAmount > 0 || this.flags & broken) return;
     if (this.flags & shutdownDue) this.shutdown(constants.SHUT_WR);
@@ -176,7 +176,7 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
     if (queue !== undefined) {
       try {
         // A second call behind a short one would only return EAGAIN.
-        if (queue.sendTo(this.openSocket('sendAll')) > 0) this.idle?.bytesMoved();
+        if (queue.sendTo(this.openSocket('sendAll')) > 0) this.bytesMoved();
         if (queue.length === 0) this.#dropQueue();
       } catch (error) {
         this.fail(error);

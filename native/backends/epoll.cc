@@ -67,7 +67,7 @@ class EpollBackend final : public Backend {
       const int room = ready->capacity - ready->count;
       // Files leave half of the room to the rest, so that neither starves the other.
       const int most = std::min(kBatch, has_ready_file ? (room + 1) / 2 : room);
-      const int count = EpollUntil(epoll_.get(), events_, most, deadline);
+      const int count = waiter_.Until(epoll_.get(), events_, most, deadline);
       if (count < 0) return count;
       if (Push(count, ready)) break;
       const int renewed = Renew();
@@ -157,6 +157,7 @@ class EpollBackend final : public Backend {
   }
 
   Descriptor epoll_;
+  EpollWaiter waiter_;
   // Not the loop's masks: epoll_ctl(2) does not return what a descriptor is registered for, and
   // regular files are not registered with the kernel at all.
   ByDescriptor<Entry> entries_;

@@ -1,5 +1,6 @@
 // The three system calls that report readiness, as the rest of the addon uses them: interrupted
-// waits go on for the time that is left, time-outs round up, and failure is a negative errno.
+// waits go on for the time that is left, time-outs are as exact as the kernel's and never end a
+// wait early, and failure is a negative errno.
 #ifndef ASYNCHIA_READINESS_H_
 #define ASYNCHIA_READINESS_H_
 
@@ -7,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include <cstdint>
+#include <ctime>
 
 namespace asynchia {
 
@@ -31,8 +33,8 @@ class Deadline {
  public:
   // Negative or infinite: never.
   explicit Deadline(double timeout_ms);
-  // For poll(2) and epoll_wait(2): whole milliseconds, rounded up; -1 for never.
-  int LeftMs() const;
+  // The time that is left, rounded up. False: it never ends.
+  bool Left(timespec* left) const;
   bool IsOver() const;
 
  private:
@@ -42,7 +44,18 @@ class Deadline {
 };
 
 int PollUntil(pollfd* fds, nfds_t count, const Deadline& deadline);
-int EpollUntil(int epoll_fd, epoll_event* events, int capacity, const Deadline& deadline);
+
+// epoll_wait(2) waits for whole milliseconds; epoll_pwait2(2) waits exactly, where the kernel has
+// it (Linux 5.11) and lets us call it. Whoever waits keeps one of these, so that it asks once.
+class EpollWaiter {
+ public:
+  int Until(int epoll_fd, epoll_event* events, int capacity, const Deadline& deadline);
+
+ private:
+  int Wait(int epoll_fd, epoll_event* events, int capacity, const Deadline& deadline);
+
+  bool has_exact_wait_ = true;
+};
 
 // Sets are arrays of words with one bit a descriptor and may be longer than an fd_set: the kernel's
 // bound is the descriptor table, FD_SETSIZE is the C library's.

@@ -58,14 +58,13 @@ onEveryMap('wrong arguments', (map, { testWithoutFaults }) => {
   });
 
   test('times and functions', () => {
-    const noTime = [...NO_SECONDS, Infinity];
+    // A time in the past is the next turn.
+    const noTime = [...WRONG, undefined, 'text', '5', [], NaN, Infinity, -Infinity];
     const nothing = (): void => {};
     for (const each of [
       misuse('poll', 'seconds', NO_SECONDS, (value) => map().poll(value)),
-      misuse('callIn', 'seconds', [...noTime, undefined], (value) => map().callIn(value, nothing)),
-      misuse('callAt', 'epochSeconds', [...noTime, undefined], (value) =>
-        map().callAt(value, nothing),
-      ),
+      misuse('callIn', 'seconds', noTime, (value) => map().callIn(value, nothing)),
+      misuse('callAt', 'epochSeconds', noTime, (value) => map().callAt(value, nothing)),
       misuse('callIn', 'fn', NO_FUNCTION, (value) => map().callIn(0, value)),
       misuse('callAt', 'fn', NO_FUNCTION, (value) => map().callAt(0, value)),
       misuse('callSynchronized', 'fn', NO_FUNCTION, (value) => map().callSynchronized(value)),

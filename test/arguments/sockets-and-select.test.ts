@@ -34,7 +34,7 @@ const NO_DESCRIPTOR = [
   { fileno: () => undefined },
 ];
 const listed = NO_DESCRIPTOR.map((value) => [value]);
-const NO_BYTES = [...NO_DATA, 'text', new Int32Array(4), new DataView(new ArrayBuffer(4))];
+const NO_BYTES = [...NO_DATA, 'text'];
 const bytes = Buffer.alloc(8);
 
 describe('select', () => {
@@ -65,7 +65,7 @@ describe.each(watchers)('%s', (name, watcher: Poll | Epoll) => {
     misuse('unregister', 'descriptor', NO_DESCRIPTOR, (value) => watcher.unregister(value)),
     misuse('register mask', 'mask', noMask, (value) => watcher.register(far, value)),
     misuse('modify mask', 'mask', [...noMask, undefined], (value) => watcher.modify(near, value)),
-    misuse('poll', 'seconds', NO_SECONDS, (value) => watcher.poll(value)),
+    misuse('poll', 'seconds', [...WRONG, 'text', '-1', [], NaN], (value) => watcher.poll(value)),
   ])('$use', expectRefused);
 
   test('still works afterwards', () => {

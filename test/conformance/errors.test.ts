@@ -1,5 +1,5 @@
 /** Exceptions and rejections in callbacks (rule 9). */
-import { AcceptHandler, type Handled, type Handler, Notifier } from '../../lib';
+import { AcceptHandler, type Handled, Handler, Notifier } from '../../lib';
 import type { Socket, SocketMap, SystemError } from '../../lib';
 import { candidates } from '../../lib/maps';
 import { Acting, callbackNames } from '../support/acting';
@@ -8,7 +8,7 @@ import { runScript } from '../support/processes';
 import { closeKept, isTold, keep, provoke } from '../support/provoke';
 import { Recorder } from '../support/recorder';
 import { receiveText, sendText, socketpair, tcpListener, tcpPair } from '../support/streams';
-import { turnUntil, until } from '../support/turns';
+import { expectQuiet, turnUntil, until } from '../support/turns';
 
 /** A handler with bytes to read; its peer stays open. */
 function readyHandler(map: SocketMap): Acting {
@@ -39,7 +39,10 @@ function unforgiving(map: SocketMap, message: string): Unforgiving {
 }
 
 onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
-  afterEach(() => closeKept(map()));
+  afterEach(() => {
+    closeKept(map());
+    jest.restoreAllMocks();
+  });
 
   describe.each(callbackNames)('in the callback %s', (name) => {
     /** Triggers the callback once, with `action`; returns the callbacks from then on. */
@@ -65,6 +68,24 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
       const isEnd = name === 'close' || name === 'connectFailed' || name === 'cleanup';
       expect(handler.closed).toBe(isEnd);
       expect(handler.count('cleanup')).toBe(isEnd ? 1 : 0);
+    });
+
+    test('rule 9: by default the error is printed once, and the handler closed', async () => {
+      const print = jest.spyOn(console, 'error').mockImplementation();
+      const rejected = Promise.reject(new Error('rejected'));
+      rejected.catch(() => undefined);
+      for (const result of [failing('thrown'), () => rejected]) {
+        print.mockClear();
+        const handler = provoke[name](map());
+        // eslint-disable-next-line @typescript-eslint/no-misused-promises -- the one of Handler
+        handler.handleError = Handler.prototype.handleError;
+        handler.on[name] = result;
+        turnUntil(map(), () => isTold(handler, name), name);
+        await until(() => handler.closed && print.mock.calls.length > 0, 'the end');
+        expectQuiet(map());
+        expect(print).toHaveBeenCalledTimes(1);
+        expect(handler.count('cleanup')).toBe(1);
+      }
     });
 
     test('rule 9: a rejection goes to handleError', async () => {
@@ -94,6 +115,23 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
     // A socket without a handler is closed.
     turnUntil(map(), () => clients.every((client) => client.closed), 'both to be turned away');
     expect(told).toEqual(['not welcome', 'not welcome']);
+  });
+
+  test('rule 9: a listener whose handleAccept throws stays open, and the accepted socket is closed', () => {
+    const print = jest.spyOn(console, 'error').mockImplementation();
+    class Listener extends AcceptHandler {
+      override handleAccept(): void {
+        throw new Error('not welcome');
+      }
+    }
+    const server = new Listener(map());
+    server.bind(['127.0.0.1', 0]);
+    server.listen(8);
+    const clients = [new Recorder(map()), new Recorder(map())];
+    for (const client of clients) client.connect(server.socket.getsockname());
+    turnUntil(map(), () => clients.every((client) => client.closed), 'both to be turned away');
+    expect(print).toHaveBeenCalledTimes(2);
+    expect(server.closed).toBe(false);
   });
 
   test('rule 9: a thrown value that is no Error goes to handleError unchanged', () => {
@@ -201,14 +239,14 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
   });
 
   testOnSystem(
-    'rule 9: the default handleError prints the stack to stderr, and the program continues',
+    'rule 9: the default handleError prints the stack to stderr, and the program goes on',
     async () => {
       const program = runScript(
         `const { IOHandler, socketpair } = require('asynchia');
        const { DefaultSocketMap } = require('asynchia/maps');
        class Careless extends IOHandler {
          handleRead() { this.read(1); this.mistake(); }
-         handleClose() { console.log('went on'); }
+         handleCleanup() { console.log('cleaned up'); }
        }
        const map = new DefaultSocketMap();
        const [ours, theirs] = socketpair();
@@ -216,8 +254,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
        handler.setReadable(true);
        theirs.send(Buffer.from('x'));
        map.poll(1);
-       theirs.close();
-       map.poll(1);
+       console.log(handler.closed, map.poll(0));
        map.close();`,
         { ASYNCHIA_MAP: map().backend },
       );
@@ -225,7 +262,7 @@ onEveryMap('errors', (map, { testOnSystem, testWithoutFaults }) => {
       expect(program.stderr).toMatch(
         /Careless: .*TypeError: this\.mistake is not a function\n +at /s,
       );
-      expect(program.stdout).toBe('went on\n');
+      expect(program.stdout).toBe('cleaned up\ntrue 0\n');
     },
   );
 });

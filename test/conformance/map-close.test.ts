@@ -204,6 +204,26 @@ onEveryMap('a closed map', (map, { testWithoutFaults }) => {
     expect(ran).toEqual([]);
   });
 
+  test('in a handleCleanup of a closing map, calls and timers are taken, and dropped', () => {
+    const ran: string[] = [];
+    const pending: boolean[] = [];
+    const timers: { readonly pending: boolean }[] = [];
+    const handler = handlerWith(map(), '');
+    handler.handleCleanup = () => {
+      map().callSynchronized(() => ran.push('call'));
+      map().wakeup();
+      timers.push(map().callIn(0, () => ran.push('timer')));
+      timers.push(map().callAt(0, () => ran.push('timer')));
+      pending.push(map().closed);
+    };
+    map().close();
+    expect(pending).toEqual([true]);
+    expect(timers.map((timer) => timer.pending)).toEqual([false, false]);
+    expect(() => map().callIn(0, () => undefined)).toThrow(SocketMapClosedError);
+    expect(() => map().callSynchronized(() => undefined)).toThrow(SocketMapClosedError);
+    expect(ran).toEqual([]);
+  });
+
   test('handleCleanup can close other handlers, and cannot create one', () => {
     const first = handlerWith(map(), '');
     const second = handlerWith(map(), '');

@@ -35,6 +35,17 @@ onEveryMap('timers', (map, { testWithoutFaults }) => {
     expect(kernel().monotonicMs() - start).toBeGreaterThanOrEqual(30.5);
   });
 
+  test('rule 11: a deadline in the past is the next turn, in the order of creation', () => {
+    const ran: string[] = [];
+    map().callIn(0, () => ran.push('now'));
+    map().callIn(-5, () => ran.push('five seconds ago'));
+    map().callAt(0, () => ran.push('in 1970'));
+    map().callAt(-1, () => ran.push('in 1969'));
+    map().callIn(-1e300, () => map().callIn(-1, () => ran.push('the turn after')));
+    turnUntil(map(), () => ran.length === 5, 'all timers');
+    expect(ran).toEqual(['now', 'five seconds ago', 'in 1970', 'in 1969', 'the turn after']);
+  });
+
   test('rule 11: timers due at the same time run in the order of creation', () => {
     const ran: number[] = [];
     for (let i = 0; i < 100; i++) map().callIn(0, () => ran.push(i));

@@ -154,8 +154,8 @@ static size_t limited(const struct fault* fault, size_t length) {
   X(bind)                                                                                       \
   X(close) X(connect) X(epoll_create1) X(epoll_ctl) X(epoll_wait) X(eventfd) X(eventfd_read)    \
       X(eventfd_write) X(fcntl64) X(getaddrinfo) X(getpeername) X(getsockname) X(getsockopt)    \
-          X(ioctl) X(listen) X(poll) X(pselect) X(recvmsg) X(sendmsg) X(setsockopt) X(shutdown) \
-              X(socket) X(socketpair) X(syscall) X(pthread_create)
+          X(ioctl) X(listen) X(ppoll) X(pselect) X(recvmsg) X(sendmsg) X(setsockopt)            \
+              X(shutdown) X(socket) X(socketpair) X(syscall) X(pthread_create)
 
 enum {
 #define X(name) REAL_##name,
@@ -255,17 +255,21 @@ static int wrapped_epoll_wait(int epoll, struct epoll_event* events, int most, i
   return (int)told(&fault, REAL(epoll_wait)(epoll, events, most, timeout));
 }
 
-static int wrapped_poll(struct pollfd* fds, nfds_t count, int timeout) {
-  const struct fault fault = decide(CALL_poll, timeout, -1);
+// Rounded down; -1 for never.
+static int milliseconds(const struct timespec* time) {
+  return time == NULL ? -1 : (int)(time->tv_sec * 1000 + time->tv_nsec / 1000000);
+}
+
+static int wrapped_ppoll(struct pollfd* fds, nfds_t count, const struct timespec* timeout,
+                         const sigset_t* mask) {
+  const struct fault fault = decide(CALL_poll, milliseconds(timeout), -1);
   if (is_instead(&fault)) return (int)interrupted(&fault);
-  return (int)told(&fault, REAL(poll)(fds, count, timeout));
+  return (int)told(&fault, REAL(ppoll)(fds, count, timeout, mask));
 }
 
 static int wrapped_pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts,
                            const struct timespec* timeout, const sigset_t* mask) {
-  const int timeout_ms =
-      timeout == NULL ? -1 : (int)(timeout->tv_sec * 1000 + timeout->tv_nsec / 1000000);
-  const struct fault fault = decide(CALL_pselect, timeout_ms, -1);
+  const struct fault fault = decide(CALL_pselect, milliseconds(timeout), -1);
   if (is_instead(&fault)) return (int)interrupted(&fault);
   return (int)told(&fault, REAL(pselect)(count, reads, writes, excepts, timeout, mask));
 }
@@ -291,13 +295,25 @@ static ssize_t wrapped_sendmsg(int fd, const struct msghdr* message, int flags) 
   return told(&fault, REAL(sendmsg)(fd, &shortened, flags));
 }
 
-// The addon receives and sends by syscall(2).
+// epoll_pwait2(2), which counts as an epoll_wait(2).
+enum { EPOLL_PWAIT2 = 441 };
+
+static long wrapped_epoll_pwait2(const long a[6]) {
+  const struct fault fault =
+      decide(CALL_epoll_wait, milliseconds((const struct timespec*)a[3]), (int)a[0]);
+  if (is_instead(&fault)) return interrupted(&fault);
+  const long most = (long)limited(&fault, (size_t)a[2]);
+  return told(&fault, REAL(syscall)(EPOLL_PWAIT2, a[0], a[1], most, a[3], a[4], a[5]));
+}
+
+// The addon receives, sends, and waits exactly for epoll by syscall(2).
 static long wrapped_syscall(long number, ...) {
   long a[6];
   va_list list;
   va_start(list, number);
   for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
   va_end(list);
+  if (number == EPOLL_PWAIT2) return wrapped_epoll_pwait2(a);
   const int fd = (int)a[0];
   const bool is_look = number == SYS_recvfrom && ((int)a[3] & MSG_PEEK) != 0;
   const enum call call = is_look ? CALL_peek : number == SYS_recvfrom ? CALL_recv : CALL_send;

@@ -1,6 +1,6 @@
 /** Every errno of epoll_wait(2), poll(2) and select(2), and signals in the middle of a wait. */
 import { type Socket, socketpair, type SocketMap } from '../../lib';
-import { PollSocketMap, SelectSocketMap } from '../../lib/maps';
+import { EpollSocketMap, PollSocketMap, SelectSocketMap } from '../../lib/maps';
 import { Epoll, EPOLLIN, Poll, POLLIN, select } from '../../lib/select';
 import { Acting } from '../support/acting';
 import { onEverySystemMap } from '../support/maps';
@@ -125,6 +125,26 @@ onEverySystemMap('waiting fails', (map) => {
     for (const [, other] of pairs) sendText(other, 'x');
     turnUntil(map(), () => handlers.every(({ received }) => received === 'x'), 'everybody');
     for (const [, other] of pairs) other.close();
+  });
+});
+
+describe('a kernel without epoll_pwait2(2)', () => {
+  /** The first of two waits of 2.9 ms asks for it; then epoll_wait(2) has whole milliseconds. */
+  function expectFallBack(errno: string, wait: () => unknown): void {
+    faults.clear();
+    faults.fail('epoll_wait', errno);
+    const startMs = performance.now();
+    wait();
+    wait();
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(5.8);
+    expect(timeouts('epoll_wait').filter((timeoutMs) => timeoutMs > 0)).toEqual([2, 3, 3]);
+  }
+
+  test.each(['ENOSYS', 'EPERM'])('%s: poll() waits by epoll_wait(2)', (errno) => {
+    const map = new EpollSocketMap();
+    map.poll(0);
+    expectFallBack(errno, () => map.poll(0.0029));
+    map.close();
   });
 });
 

@@ -36,7 +36,7 @@ function isExpected(error: Error): boolean {
   }
   return (
     'code' in error ||
-    /^\w+: (called inside a callback|this map is running|this handler is|descriptor \d+ is in)/.test(
+    /^\w+: (called inside a callback|this map is running|this handler is|descriptor \d+ is in|the socket of)/.test(
       error.message,
     )
   );
@@ -291,7 +291,9 @@ export function publicFace(next: () => void): Face {
 /** Invalid times stay; long or infinite times are shortened. */
 function soon(seconds: unknown): unknown {
   if (seconds === undefined) return 0;
-  return typeof seconds === 'number' && seconds > TICK_SECONDS ? TICK_SECONDS : seconds;
+  // A negative time is no limit for `Poll` and `Epoll`.
+  const isLong = typeof seconds === 'number' && (seconds > TICK_SECONDS || seconds < 0);
+  return isLong ? TICK_SECONDS : seconds;
 }
 
 /** The address of the socket, if it has one. */

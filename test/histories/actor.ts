@@ -8,7 +8,7 @@ export class Actor implements Player {
   closed = false;
   connected = false;
   readable = true;
-  writable = false;
+  wantsWrite = false;
   bufferedAmount = 0;
   isClogged = false;
   isMember = true;
@@ -50,12 +50,17 @@ export class Actor implements Player {
   /** Whether it waits for handleWrite or handleDrain. */
   get awaitsOutput(): boolean {
     if (this.isDrainWanted) return true;
-    return this.writable && this.bufferedAmount === 0 && !this.role.isShut && !this.role.isEnded;
+    return this.wantsWrite && this.bufferedAmount === 0 && !this.role.isShut && !this.role.isEnded;
   }
 
   /** Everything was sent, and handleDrain is pending since it was deregistered. */
   get owesDrain(): boolean {
     return this.isDrainWanted && this.connected && this.bufferedAmount === 0 && !this.hasFailed;
+  }
+
+  /** Not after a failed transfer, after which handleWrite is not called. */
+  get writable(): boolean {
+    return this.wantsWrite && !(this.hasFailed && this.connected);
   }
 
   get hasUrgent(): boolean {
@@ -70,8 +75,8 @@ export class Actor implements Player {
   }
 
   setWritable(writable: boolean): void {
-    if (writable === this.writable) return;
-    this.writable = writable;
+    if (writable === this.wantsWrite) return;
+    this.wantsWrite = writable;
     if (this.isMember && (this.hasFailed || this.isHungUp)) this.model.pending.add(this);
   }
 
@@ -114,7 +119,7 @@ export class Actor implements Player {
       return;
     }
     this.bufferedAmount += n;
-    if (!this.connected || this.writable) this.setWritable(true);
+    if (!this.connected || this.wantsWrite) this.setWritable(true);
     else if (!this.model.isDispatching) this.sendBuffered();
     else if (!this.isFlushDue) {
       // Small chunks of one callback are sent together.
@@ -178,7 +183,7 @@ export class Actor implements Player {
   }
 
   shut(): void {
-    if (this.bufferedAmount > 0 && this.connected && !this.writable) this.sendBuffered();
+    if (this.bufferedAmount > 0 && this.connected && !this.wantsWrite) this.sendBuffered();
     if (this.bufferedAmount === 0) this.socket.endOutput();
   }
 
@@ -201,7 +206,7 @@ export class Actor implements Player {
 
   /** Output of a callback is sent before its socket is closed. */
   sendHeld(): void {
-    if (this.isFlushDue && this.connected && !this.writable) this.sendBuffered();
+    if (this.isFlushDue && this.connected && !this.wantsWrite) this.sendBuffered();
     this.isFlushDue = false;
   }
 

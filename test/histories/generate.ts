@@ -96,7 +96,11 @@ const when = fc.record({
   act: fc.constant('when' as const),
   who,
   on: event,
-  then: fc.oneof({ weight: 8, arbitrary: action }, { weight: 1, arbitrary: later }),
+  then: fc.oneof(
+    { weight: 8, arbitrary: action },
+    { weight: 1, arbitrary: later },
+    { weight: 1, arbitrary: fc.constant<Step>({ act: 'raise' }) },
+  ),
 });
 
 const step: fc.Arbitrary<Step> = fc.oneof(

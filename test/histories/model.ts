@@ -78,6 +78,12 @@ export class Model extends Stage<Actor> {
     if (actor.hasFailed || actor.hasReadEnd || actor.isHungUp) this.pending.add(actor);
   }
 
+  /** Rule 9, with a `handleError` that does what the default does: a listener stays open. */
+  protected raise(actor: Actor): void {
+    this.note(actor, 'error raised');
+    if (!actor.role.isListener) actor.close();
+  }
+
   protected callIn0(fn: () => void): Cancellable {
     const timer = { fn, isDue: true };
     this.#timers.push(timer);
@@ -172,7 +178,7 @@ export class Model extends Stage<Actor> {
     const { bits } = socket;
     if (actor.isConnecting) return actor.hasFailed ? undefined : bits;
     const hearsInput = !actor.hasReadEnd && !actor.isParked;
-    const hearsOutput = actor.writable && !actor.isHungUp && !actor.hasFailed;
+    const hearsOutput = actor.wantsWrite && !actor.isHungUp && !actor.hasFailed;
     if (!hearsInput && !hearsOutput) return undefined;
     const report = {
       in: hearsInput && actor.readable && bits.in,
@@ -213,7 +219,7 @@ export class Model extends Stage<Actor> {
       if (actor.role.isEnded) actor.socket.receive(Infinity);
       else this.tell(actor, 'read', String(actor.receive(actor.role.readBytes)));
     }
-    if (bits.out && isUp() && actor.writable) {
+    if (bits.out && isUp() && actor.wantsWrite) {
       if (!actor.isClogged && !actor.isLingering) this.tell(actor, 'write');
       if (actor.role.cast.isBuffered) actor.flush();
       this.#endIfSent(actor);
@@ -231,7 +237,7 @@ export class Model extends Stage<Actor> {
       listener.role.waiting--;
       const actor = this.#connected({ ...listener.role.cast, hasRawPeer: next.isRaw }, next.end);
       if (next.isRaw) actor.role.raw = 'open';
-      this.tell(listener, 'accept');
+      if (this.tell(listener, 'accept')) return;
     }
   }
 

@@ -25,6 +25,9 @@ const PATTERN = Buffer.alloc(FLOOD_BYTES + 256 * 1024);
 for (let i = 0; i < PATTERN.length; i++) PATTERN[i] = (i % PERIOD) ^ 0x5a;
 const SCRATCH = Buffer.alloc(256 * 1024);
 
+/** What a callback raises on purpose. */
+export class Raised extends Error {}
+
 /** One direction of a connection: the numbers of sent and received bytes. */
 class Line {
   static #count = 0;
@@ -176,7 +179,8 @@ export class Stream extends BufferedWriteHandler implements Player {
   }
 
   override handleError(error: unknown): void {
-    this.life.note(this, `error ${String(error)}`);
+    noteError(this, error);
+    this.close();
   }
 
   rawSend(n: number): void {
@@ -308,7 +312,7 @@ export class Listener extends AcceptHandler implements Player {
   }
 
   override handleError(error: unknown): void {
-    this.life.note(this, `error ${String(error)}`);
+    noteError(this, error);
   }
 
   // Actions on streams only.
@@ -322,6 +326,10 @@ export class Listener extends AcceptHandler implements Player {
   rawEnd(): void {}
   rawClose(): void {}
   rawReceive(): void {}
+}
+
+function noteError(handler: Stream | Listener, error: unknown): void {
+  handler.life.note(handler, `error ${error instanceof Raised ? 'raised' : String(error)}`);
 }
 
 let pathCount = 0;

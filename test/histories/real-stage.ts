@@ -21,6 +21,7 @@ import {
   Listener,
   MOST_ROUNDS,
   opposite,
+  Raised,
   sendAtOnce,
   Stream,
   wires,
@@ -109,6 +110,10 @@ export class RealStage extends Stage<RealHandler> {
 
   add(player: RealHandler): void {
     this.map.addHandler(player);
+  }
+
+  protected raise(): never {
+    throw new Raised();
   }
 
   protected callIn0(fn: () => void): Cancellable {

@@ -31,6 +31,8 @@ export type Step =
   | { readonly act: 'connect' | 'replace'; readonly who: number; readonly cast: Cast }
   | { readonly act: PlayerAct; readonly who: number; readonly n: number }
   | { readonly act: 'when'; readonly who: number; readonly on: EventName; readonly then: Step }
+  /** Only as the action of a callback, which raises. */
+  | { readonly act: 'raise' }
   | { readonly act: 'timer' | 'call'; readonly then: Step }
   | { readonly act: 'cancel'; readonly who: number };
 
@@ -240,6 +242,8 @@ export abstract class Stage<P extends Player> {
   abstract knock(listener: P): void;
   abstract remove(player: P): void;
   abstract add(player: P): void;
+  /** A callback of the handler raises: on a real map this throws. */
+  protected abstract raise(player: P): void;
 
   /** Plays all steps of a history, then reads what is left. */
   play(history: readonly Step[]): this {
@@ -256,11 +260,13 @@ export abstract class Stage<P extends Player> {
     return this;
   }
 
-  /** Records a callback of a handler, and runs its planned action. */
-  tell(player: P, event: EventName, detail = ''): void {
+  /** Records a callback of a handler, and runs its planned action. Returns whether it raised. */
+  tell(player: P, event: EventName, detail = ''): boolean {
     this.note(player, detail === '' ? event : `${event} ${detail}`);
     const step = player.role.plans.get(event)?.shift();
-    if (step !== undefined) this.#perform(step);
+    if (step?.act === 'raise') this.raise(player);
+    else if (step !== undefined) this.#perform(step);
+    return step?.act === 'raise';
   }
 
   note(player: P, text: string): void {
@@ -312,6 +318,8 @@ export abstract class Stage<P extends Player> {
       case 'timer':
       case 'call':
         if (!this.isClosed) this.#schedule(step.act, step.then);
+        return;
+      case 'raise':
         return;
       case 'cancel':
         this.#timers.splice(step.who % (this.#timers.length + 1), 1)[0]?.cancel();

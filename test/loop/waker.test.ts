@@ -38,6 +38,35 @@ onEverySystemMap('a waker', (map) => {
     expectFullWait();
   });
 
+  test('made in the function of a waker, is called only for the next wake-up', () => {
+    let calls = 0;
+    const makeOne = (): void => {
+      calls++;
+      wakers.push(map().createWaker(makeOne));
+    };
+    wakers.push(map().createWaker(makeOne));
+    wakers[0]?.wake();
+    map().poll();
+    expect(calls).toBe(1);
+    wakers[0]?.wake();
+    map().poll();
+    expect(calls).toBe(3);
+  });
+
+  test('closed in the function of another, is not called any more', () => {
+    const called: string[] = [];
+    wakers.push(
+      map().createWaker(() => {
+        called.push('first');
+        wakers[1]?.close();
+      }),
+      map().createWaker(() => called.push('second')),
+    );
+    wakers[0]?.wake();
+    map().poll();
+    expect(called).toEqual(['first']);
+  });
+
   test('does not shorten a wait without a wake-up', () => {
     makeWaker();
     expectFullWait();

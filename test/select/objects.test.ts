@@ -1,4 +1,5 @@
 /** asynchia/select: the objects Poll and Epoll, and their registrations. */
+import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
 
 import { socketpair, type Socket } from '../../lib';
@@ -19,6 +20,8 @@ import {
   POLLRDHUP,
 } from '../../lib/select';
 import { flagsOf, NOT_OPEN, Workshop } from '../support/descriptors';
+import { millisecondsOf } from '../support/kernels';
+import { turnOver } from '../support/turns';
 
 let shop: Workshop;
 let near: Socket;
@@ -75,6 +78,23 @@ describe.each([
     expect(watcher.poll(10)).toHaveLength(2);
     watcher.unregister(near);
     expect(watcher.poll(10)).toEqual([[far.fileno(), POLLOUT]]);
+  });
+
+  test('a wait of 0.1 ms does not take a whole millisecond', () => {
+    watcher.register(near, POLLIN);
+    const wait = (): void => void watcher.poll(0.0001);
+    turnOver(() => millisecondsOf(wait) < 0.9);
+  });
+
+  test.each([-1, -0.001, -Infinity])('a time of %d is no limit, as in Python', (seconds) => {
+    const { reader, writer } = shop.pipe();
+    watcher.register(reader, POLLIN);
+    // A child writes while this thread waits.
+    const child = spawn('sh', ['-c', 'sleep 0.1; echo >&3'], {
+      stdio: ['ignore', 'ignore', 'ignore', writer],
+    });
+    expect(watcher.poll(seconds)).toEqual([[reader, POLLIN]]);
+    child.kill();
   });
 
   test('an empty list after the time-out, also without registrations', () => {

@@ -9,7 +9,9 @@ import { EpollSocketMap } from '../../lib/maps';
 import * as ours from '../../lib/select';
 import { Epoll, Poll, POLLIN, POLLOUT, select } from '../../lib/select';
 import { NOT_OPEN, runWithDescriptor, Workshop } from '../support/descriptors';
+import { millisecondsOf } from '../support/kernels';
 import { isInstalled, runScript } from '../support/processes';
+import { turnOver } from '../support/turns';
 
 let shop: Workshop;
 beforeEach(() => {
@@ -43,6 +45,36 @@ describe('select', () => {
     far.send(Buffer.from('x'));
     const fd = near.fileno();
     expect(select([fd, near, fd], [fd], [], 10)).toEqual([[fd, near, fd], [fd], []]);
+  });
+
+  test('reads a list live: what fileno() takes out of it is not asked for', () => {
+    const list: { fileno(): number }[] = [];
+    const shrinking = {
+      fileno: () => {
+        list.pop();
+        return near.fileno();
+      },
+    };
+    list.push(...Array.from({ length: 10 }, () => shrinking));
+    // As CPython's test_select_mutated has it.
+    expect(select([], list, [], 10)).toEqual([[], Array(5).fill(shrinking), []]);
+  });
+
+  test('gives back the object that it asked, where fileno() puts another in its place', () => {
+    const list: { fileno(): number }[] = [];
+    const asked = {
+      fileno: () => {
+        list[0] = far;
+        return near.fileno();
+      },
+    };
+    list.push(asked);
+    expect(select([], list, [], 10)[1][0]).toBe(asked);
+  });
+
+  test('a wait of 0.1 ms does not take a whole millisecond', () => {
+    const wait = (): void => void select([near], [], [], 0.0001);
+    turnOver(() => millisecondsOf(wait) < 0.9);
   });
 
   test('three empty lists after the time-out', () => {

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { Lookups } from '../../lib/sockets/lookups';
+import { systemKernel } from '../../lib/system/system-kernel';
 import type { Program } from '../support/processes';
 import { isInstalled, isSanitized, plainEnvironment, runScript } from '../support/processes';
 import { linesOf } from '../support/scripts';
@@ -111,4 +113,27 @@ describeWithCompiler('when the name server does not answer', () => {
       expect(said).toEqual(['ended']);
     },
   );
+});
+
+test('a function that throws for one look-up does not keep the result from the others', () => {
+  const told: unknown[] = [];
+  let count = 0;
+  const kernel = {
+    ...systemKernel,
+    resolve: () => ++count,
+    resolved: (lookup: number) => `result ${lookup}`,
+  };
+  const lookups = new Lookups(kernel, () => 0);
+  lookups.start('one', () => {
+    throw new Error('thrown on purpose');
+  });
+  lookups.start('two', (result) => told.push(result));
+  lookups.check((fn) => {
+    try {
+      fn();
+    } catch (error) {
+      told.push((error as Error).message);
+    }
+  });
+  expect(told).toEqual(['thrown on purpose', 'result 2']);
 });

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 
 import type * as lib from '../../lib';
-import { IOHandler, type Socket, type SocketMap, socketpair } from '../../lib';
+import { constants, IOHandler, Socket, type SocketMap, socketpair } from '../../lib';
 import type * as maps from '../../lib/maps';
 import { EpollSocketMap } from '../../lib/maps';
+import { select } from '../../lib/select';
 
 let map: SocketMap;
 beforeEach(() => {
@@ -24,6 +25,70 @@ function wire(): { handler: IOHandler; put: (bytes: Buffer) => void; take: () =>
     take: () => Buffer.from(room.subarray(0, theirs.recvInto(room))),
   };
 }
+
+test('MSG_TRUNC of a TCP stream hands out no memory that was not written', () => {
+  const listener = Socket.create();
+  listener.bind(['127.0.0.1', 0]);
+  listener.listen(1);
+  const client = Socket.create();
+  client.connect(listener.getsockname());
+  select([listener], [], []);
+  const { socket } = listener.accept()!;
+  const handler = new IOHandler(map, client);
+  for (let i = 0; i < 50; i++) {
+    socket.send(Buffer.alloc(5000, 'x'));
+    select([client], [], []);
+    // recv(2): a stream's bytes are counted and discarded.
+    const bytes = handler.recv(100_000, constants.MSG_TRUNC);
+    expect(bytes.length).toBeGreaterThan(0);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+  }
+  for (const each of [listener, socket]) each.close();
+});
+
+test('MSG_TRUNC of a longer datagram returns what was received of it', () => {
+  const [ours, theirs] = Socket.pair(constants.AF_UNIX, constants.SOCK_DGRAM);
+  theirs.send(Buffer.from('0123456789'));
+  expect(ours.recv(4, constants.MSG_TRUNC)?.toString()).toBe('0123');
+  for (const each of [ours, theirs]) each.close();
+});
+
+const testWithTransfer = 'transfer' in ArrayBuffer.prototype ? test : test.skip;
+testWithTransfer('buffer.transfer() of received bytes throws, and no read loses its bytes', () => {
+  const { handler, put } = wire();
+  const reads = ['one', 'two'].map((text) => {
+    put(Buffer.from(text));
+    return handler.read(100);
+  });
+  const memory = reads[0]?.buffer as unknown as Record<string, () => unknown>;
+  for (const method of ['transfer', 'transferToFixedLength']) {
+    expect(() => memory[method]?.()).toThrow('this memory is shared with other reads');
+  }
+  expect(reads.map(String)).toEqual(['one', 'two']);
+});
+
+testWithTransfer('memory that was detached all the same is not written any more', () => {
+  const { handler, put, take } = wire();
+  put(Buffer.from('one'));
+  const read = handler.read(100);
+  const { transfer } = ArrayBuffer.prototype as unknown as { transfer(): ArrayBuffer };
+  let taken: Buffer;
+  try {
+    taken = Buffer.from(transfer.call(read.buffer));
+  } catch (error) {
+    // From Node 24 on.
+    expect((error as Error).message).toContain('not detachable');
+    expect(read.toString()).toBe('one');
+    return;
+  }
+  const before = Buffer.from(taken);
+  put(Buffer.from('two'));
+  expect(handler.send(read)).toBe(0);
+  expect(handler.read(100).toString()).toBe('two');
+  expect(taken.equals(before)).toBe(true);
+  handler.send('three');
+  expect(take().toString()).toBe('three');
+});
 
 test('received bytes stay unchanged after further reads', () => {
   const { handler, put } = wire();

@@ -8,10 +8,18 @@ const PATIENCE_MS = 20_000;
 
 /** Polls `map` until `isDone`; after a time-out fails with a message that names `what`. */
 export function turnUntil(map: SocketMap, isDone: () => boolean, what: string): void {
+  turnOver(() => {
+    if (isDone()) return true;
+    map.poll(0.05);
+    return false;
+  }, what);
+}
+
+/** Repeats something that blocks until it `isDone`. */
+export function turnOver(isDone: () => boolean, what = 'it'): void {
   const giveUpAt = kernel().monotonicMs() + PATIENCE_MS;
   while (!isDone()) {
     if (kernel().monotonicMs() > giveUpAt) throw new Error(`waited in vain for ${what}`);
-    map.poll(0.05);
   }
 }
 
