@@ -341,8 +341,10 @@ export class Handler {
   handleConnectFailed(_error: SystemError): Handled {}
   /**
    * Called once, and only with `allowHalfOpen`, when the peer has ended its side and all that it
-   * sent was read. The write side stays open until the handler calls `end`, `shutdown(SHUT_WR)` or
-   * `close`.
+   * sent was read. The write side stays open until the handler calls `end` or `close`, or
+   * `shutdown(SHUT_WR)`: then both sides are over, and `handleClose` and `handleCleanup` follow, as
+   * they do where the handler had shut down its own side first. Not called after `end`, nor where
+   * the connection broke.
    */
   handleEnd(): Handled {}
   /**

@@ -140,7 +140,8 @@ export class IOHandler extends Handler {
   /**
    * Shuts down one side of the connection or both. shutdown(2). After `SHUT_WR` the peer sees the
    * end of the stream, and `send` throws. After `SHUT_RD` the end of the peer's stream is not
-   * reported any more. If the connection broke in the meantime, nothing is thrown: `handleClose`
+   * reported any more. When both sides are over, by the peer's end or by this call,
+   * `handleClose` and `handleCleanup` follow. If the connection broke in the meantime, nothing is thrown: `handleClose`
    * follows.
    *
    * @param how - `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`.

@@ -102,7 +102,7 @@ export class Network {
 
   /** A listener with that address, at random if several share it; undefined if there is none. */
   #listenerAt(address: SocketAddress): Stream | undefined {
-    const listeners = this.#boundTo(address).filter((stream) => stream.phase === 'listening');
+    const listeners = this.#boundTo(address).filter((stream) => !stream.refuses);
     return this.#simulation.random.pick(listeners);
   }
 

@@ -21,7 +21,7 @@ const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
 
 const { ending, halfClosed, open } = Phase;
 const { broken, endRequested, hungUp, inputEnded, inputParked, inputShut, lingering } = Flag;
-const { readable } = Flag;
+const { outputShut, readable } = Flag;
 
 export abstract class EndingTransport<O extends IdleOwner> extends WritingTransport<O> {
   #lingerTimer: Timer | undefined = undefined;
@@ -49,10 +49,14 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
     }
   }
 
-  /** A peer that has ended its side got all output, and the handler does not keep its own open. */
+  /** Both sides are over: the peer got all output, and the handler does not keep its own side open. */
   protected endIfSent(): void {
-    const isLeft = this.isMember && this.phase === halfClosed && this.bufferedAmount === 0;
-    if (isLeft && !this.owner.allowHalfOpen) this.finish(this.failure);
+    if (this.bufferedAmount > 0 || !this.isMember) return;
+    const isInputOver =
+      this.phase === halfClosed ||
+      (this.phase === open && (this.flags & (inputShut | lingering)) === inputShut);
+    const keepsOpen = this.phase === open || this.owner.allowHalfOpen;
+    if (isInputOver && (!keepsOpen || this.flags & outputShut)) this.finish(this.failure);
   }
 
   /** Calls `handleClose`, and closes when what that has sent is out. */
@@ -155,16 +159,19 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
   /** All bytes that the peer sent before its end are read. */
   #endInput(bits: number): void {
     const error = this.#endingError(bits);
-    const canSend = error === undefined && !(bits & POLLHUP) && !(this.flags & lingering);
+    const canSend = !(bits & POLLHUP) || (this.flags & outputShut) !== 0;
+    const isHalf = error === undefined && canSend && !(this.flags & lingering);
     const { allowHalfOpen } = this.owner;
-    if (!canSend || !(allowHalfOpen || this.bufferedAmount > 0)) {
+    if (!isHalf || !(allowHalfOpen || this.bufferedAmount > 0)) {
       this.finish(error);
       return;
     }
     this.enter(halfClosed);
     this.loop.interestChanged(this);
     if (allowHalfOpen) this.callbacks.endObj(this.owner);
-    if (bits & POLLOUT) this.transfer(POLLOUT);
+    if (bits & POLLOUT && !(bits & POLLHUP)) this.transfer(POLLOUT);
+    // Where the handler had ended its own side first, both are over now.
+    this.endIfSent();
   }
 
   /** What the stream ended with: a failed transfer, the socket's error, or output that is lost. */

@@ -69,7 +69,8 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
   override resume(): void {
     // A look-up has no descriptor whose watching would begin it.
     if (this.phase === connecting) this.begin();
-    if (this.failure !== undefined || this.phase === halfClosed || this.flags & hungUp) {
+    const isOver = this.phase === halfClosed || (this.flags & (hungUp | inputShut)) !== 0;
+    if (this.failure !== undefined || isOver) {
       this.loop.pendingLater(this);
     }
     super.resume();
@@ -143,7 +144,9 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
       return;
     }
     if (this.phase === listening) {
-      this.readyToAccept(bits);
+      // Shut down by any process that shares it: nothing can come, and it would be reported for ever.
+      if (bits & ENDING) this.#unwatchable(new SystemError('accept', Errno.invalidArgument));
+      else this.readyToAccept(bits);
       return;
     }
     if (bits & POLLPRI && this.#wantsUrgent()) {

@@ -6,7 +6,7 @@ import type { SocketSurface } from '../sockets/socket';
 import { checkInteger, typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
 import { closedError, noSocketError, SystemError } from '../system/errors';
-import { POLLIN } from '../system/readiness';
+import { POLLIN, POLLRDHUP } from '../system/readiness';
 
 import type { Callbacks, Owner } from './callbacks';
 import type { Loop } from './loop';
@@ -206,7 +206,7 @@ export abstract class Transport<O extends Owner = Owner> {
   }
 }
 
-/** What listens is watched for connections only, and not while it rests. */
+/** What listens is watched for connections and for its own end only, and not while it rests. */
 export function listeningInterest({ flags }: Transport): number {
-  return (flags & (readable | inputParked)) === readable ? POLLIN : 0;
+  return (flags & (readable | inputParked)) === readable ? POLLIN | POLLRDHUP : 0;
 }

@@ -11,6 +11,7 @@ import { ReadingTransport } from './reading';
 const { broken, drainDue, endRequested, flushDue, inputShut, member, outputShut } = Flag;
 const { shutdownDue, writable } = Flag;
 const { halfClosed } = Phase;
+const BOTH_SHUT = inputShut | outputShut;
 
 export abstract class WritingTransport<O extends IdleOwner> extends ReadingTransport<O> {
   #queue: OutputQueue | undefined = undefined;
@@ -205,6 +206,9 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
     if (how !== constants.SHUT_WR) this.flags |= inputShut;
     if (how !== constants.SHUT_RD) this.flags = (this.flags | outputShut) & ~shutdownDue;
     this.loop.interestChanged(this);
+    // Both sides are over, which no event tells any more.
+    const isInputOver = this.phase === halfClosed || (this.flags & BOTH_SHUT) === BOTH_SHUT;
+    if (isInputOver && this.flags & outputShut) this.loop.pendingLater(this);
   }
 
   #endedError(): Error {
