@@ -302,6 +302,17 @@ export class Handler {
   }
 
   /**
+   * Says that the descriptor was read by means of its own (another library's call, `fs.readSync`),
+   * which the map does not see. What is still there is then reported again: the end of the stream
+   * to a paused handler, urgent data. An `IOHandler`'s own calls say it themselves.
+   *
+   * @throws `Error` with the code `ERR_CLOSED` or `ERR_NO_SOCKET`.
+   */
+  noteRead(): void {
+    this[transportOf].noteRead();
+  }
+
+  /**
    * Closes the socket at once and removes the handler from the map. Buffered output is sent only as
    * far as the socket takes it without waiting; `BufferedWriteHandler.end` sends all.
    * `handleCleanup` is called before this returns; `handleClose` is not called. A second call does
@@ -320,9 +331,11 @@ export class Handler {
   /** Called when a write would not block and the handler is writable. */
   handleWrite(): Handled {}
   /**
-   * Called when urgent data has arrived (tcp(7), MSG_OOB), or for an error that left the connection
-   * standing. Urgent data is watched for only if a subclass overrides this method; it is reported
-   * once, and again only after something was read.
+   * Called when urgent data has arrived (tcp(7), MSG_OOB), for a change notification (POLLPRI of
+   * `/proc/self/mountinfo`, cgroup.events, a GPIO's value), or for an error that left the
+   * connection standing. The first two are watched for only if a subclass overrides this method.
+   * Urgent data is reported once, and again only after something was read; a notification as often
+   * as the kernel reports it: some do until the file is read again from its beginning.
    *
    * @param _error - The error; undefined for urgent data.
    */

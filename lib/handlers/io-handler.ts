@@ -2,9 +2,11 @@
 import type { Address } from '../system/address-types';
 import type { Data } from '../system/arguments';
 import { constants } from '../system/constants';
+import { hasBytes, kindOf } from '../sockets/byte-streams';
+import { isNoSocket, type SocketSurface } from '../sockets/socket';
 import type { StreamTransport } from '../transport/stream';
 
-import { type Handled, Handler, transportOf } from './handler';
+import { type Handled, Handler, type SocketMap, transportOf } from './handler';
 
 /** Manages the I/O of one connection: connects, receives and sends. asynchia's `IOHandler`. */
 export class IOHandler extends Handler {
@@ -50,6 +52,20 @@ export class IOHandler extends Handler {
         this.idleTimeoutSeconds = seconds;
       },
     });
+  }
+
+  /**
+   * Makes a handler of a map. See `Handler`.
+   *
+   * @param socketMap - The map that calls the handler.
+   * @param sock - A socket, or what `Socket.fromFd` or `Socket.borrow` has made of a pipe, a FIFO,
+   * a terminal or another character device.
+   * @throws What the constructor of `Handler` throws; `TypeError` if the descriptor has no stream
+   * of bytes: a regular file, an eventfd(2). A `Handler` watches those.
+   */
+  constructor(socketMap: SocketMap, sock?: SocketSurface) {
+    if (isNoSocket(sock)) checkBytes(sock);
+    super(socketMap, sock);
   }
 
   /**
@@ -160,4 +176,18 @@ export class IOHandler extends Handler {
   override handleTimeout(): Handled {
     this[transportOf].timeOut();
   }
+}
+
+/** Throws where a descriptor that is no socket has no stream of bytes either. */
+function checkBytes(sock: SocketSurface | undefined): void {
+  const fd = sock?.fileno() ?? -1;
+  const kind = kindOf(fd);
+  if (fd < 0 || hasBytes(kind)) return;
+  throw Object.assign(
+    new TypeError(
+      `sock must be a socket, a pipe, a terminal or another character device; descriptor ${fd} ` +
+        `is a ${kind}: watch it with a Handler, and read it by means of its own`,
+    ),
+    { code: 'ERR_INVALID_ARG_TYPE' },
+  );
 }

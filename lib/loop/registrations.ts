@@ -53,7 +53,7 @@ export class Registrations {
       transport.flags |= member;
       return;
     }
-    if (socket instanceof Socket && socket.kernel !== this.#kernel) {
+    if (socket instanceof Socket && (socket.kernel.whole ?? socket.kernel) !== this.#kernel) {
       throw typeError('sock', socket, 'of the same kernel, real or simulated, as the map');
     }
     const holder = this.#byDescriptor[fd];

@@ -66,7 +66,7 @@ export type ConstantName =
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 
 const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EINVAL } = os.constants.errno;
-const { EISCONN, ENOMEM, ENOTCONN, EPIPE, ETIMEDOUT } = os.constants.errno;
+const { EISCONN, ENOMEM, ENOTCONN, ENOTSOCK, EPIPE, ETIMEDOUT } = os.constants.errno;
 
 /**
  * What `recvInto`, `send`, `sendMany` and `unread` of a `Socket` return if the call would block:
@@ -84,6 +84,7 @@ export const Errno = {
   isConnected: -EISCONN,
   alreadyConnecting: -EALREADY,
   notConnected: -ENOTCONN,
+  notSocket: -ENOTSOCK,
   outOfMemory: -ENOMEM,
   brokenPipe: -EPIPE,
   timedOut: -ETIMEDOUT,

@@ -4,6 +4,8 @@
  * An end is delivered after all the bytes before it, in whatever order the kernel reports them. The
  * kernel only hints at an end (`ENDING`); only then is the socket asked what is unread.
  */
+import { kindOf } from '../sockets/byte-streams';
+import { isNoSocket } from '../sockets/socket';
 import { constants, Errno } from '../system/constants';
 import { SystemError } from '../system/errors';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../system/readiness';
@@ -86,6 +88,9 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
     if (this.isConnecting) {
       this.setWritable(true);
     } else if (!this.isConnected || this.#hasInputEnded(this.phase) || this.loop.isClosed) {
+      this.close();
+    } else if (isNoSocket(this.socket)) {
+      // It has no half-close, and closing a pipe loses nothing.
       this.close();
     } else if (!(this.flags & (broken | lingering))) {
       this.shutdown(constants.SHUT_WR);
@@ -183,12 +188,17 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
   }
 
   #socketError(): SystemError | undefined {
+    const { socket } = this;
+    if (isNoSocket(socket)) {
+      // At a pipe it says that the reading end is closed; elsewhere it comes with a hang-up.
+      const isPipe = kindOf(socket?.fileno() ?? -1) === 'pipe';
+      return isPipe ? new SystemError('write', Errno.brokenPipe) : undefined;
+    }
     try {
-      const errno = this.socket?.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR) ?? 0;
+      const errno = socket?.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR) ?? 0;
       return errno === 0 ? undefined : new SystemError('recv', -errno);
     } catch {
-      // No socket: at a pipe, POLLERR says that its reading end is closed.
-      return new SystemError('write', Errno.brokenPipe);
+      return new SystemError('recv', Errno.brokenPipe);
     }
   }
 

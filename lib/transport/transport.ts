@@ -59,6 +59,10 @@ export abstract class Transport<O extends Owner = Owner> {
   begin(): void {}
   /** It is registered again after it was deregistered. */
   resume(): void {}
+  /** The handler has read by means that it does not see. */
+  noteRead(): void {
+    this.openSocket('noteRead');
+  }
   /** How many bytes were received and not delivered, and accepted for sending and not sent. */
   bufferedBytes(): { readonly in: number; readonly out: number } {
     return { in: 0, out: 0 };

@@ -1,4 +1,5 @@
 /** Writing: sends bytes, and buffers those that the socket does not take at once. */
+import { isNoSocket } from '../sockets/socket';
 import { bytesOf, checkInteger, type Data, rangeError } from '../system/arguments';
 import { constants, Errno, WOULD_BLOCK } from '../system/constants';
 import { SystemError } from '../system/errors';
@@ -80,6 +81,8 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
 
   /** shutdown(2); of the output side when all buffered output is sent. */
   shutdown(how: number): void {
+    // No socket: it throws at once, not when all is sent.
+    if (isNoSocket(this.socket)) this.socket?.shutdown(how);
     if (this.#queue !== undefined && this.#canSend()) this.#sendQueue();
     if (this.bufferedAmount === 0 || how === constants.SHUT_RD) {
       this.#shutdownNow(how);
