@@ -12,6 +12,7 @@
         "native/backends/poll.cc",
         "native/backends/readiness.cc",
         "native/backends/select.cc",
+        "native/byte_streams.cc",
         "native/constants.cc",
         "native/guest_loop.cc",
         "native/object_builder.cc",

@@ -8,7 +8,13 @@
 export * from './maps';
 export * from './protocols';
 export { AcceptHandler } from './handlers/accept-handler';
-export type { Address, InetAddress, SocketAddress, UnixAddress } from './system/address-types';
+export type {
+  Address,
+  InetAddress,
+  RawAddress,
+  SocketAddress,
+  UnixAddress,
+} from './system/address-types';
 export type { Data } from './system/arguments';
 export type { ConstantName } from './system/constants';
 export { constants, WOULD_BLOCK } from './system/constants';

@@ -20,6 +20,7 @@ napi_value Init(napi_env env, napi_value target) {
   ExportBackends(&exports, state);
   ExportSockets(&exports, state);
   ExportTransfers(&exports);
+  ExportByteStreams(&exports, state);
   ExportConstants(&exports);
   ExportAddresses(&exports);
   ExportResolver(&exports);

@@ -109,6 +109,16 @@ napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_
     object.Text("family", address.ss_family == AF_INET ? "IPv4" : "IPv6", 4);
     return object.Done();
   }
+  if (address.ss_family != AF_UNIX) {
+    // Of no family that has a form here: its bytes, behind the family.
+    constexpr size_t kFamilyBytes = sizeof(sa_family_t);
+    const size_t count = std::min<size_t>(length, sizeof address);
+    const size_t behind = count > kFamilyBytes ? count - kFamilyBytes : 0;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&address) + kFamilyBytes;
+    object.Number("family", address.ss_family);
+    object.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, bytes, behind));
+    return object.Done();
+  }
   const auto& local = reinterpret_cast<const sockaddr_un&>(address);
   // The kernel counts more than the structure where a path fills it without a terminator.
   const size_t whole = std::min<size_t>(length, sizeof local);

@@ -31,6 +31,7 @@ void ExportSelect(ObjectBuilder* exports, Environment* environment);
 void ExportBackends(ObjectBuilder* exports, Environment* environment);
 void ExportSockets(ObjectBuilder* exports, Environment* environment);
 void ExportTransfers(ObjectBuilder* exports);
+void ExportByteStreams(ObjectBuilder* exports, Environment* environment);
 void ExportConstants(ObjectBuilder* exports);
 void ExportAddresses(ObjectBuilder* exports);
 void ExportResolver(ObjectBuilder* exports);

@@ -53,22 +53,15 @@ napi_value Adopt(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
-  const int status_flags = fcntl(fd, F_GETFL);
-  if (status_flags < 0) return arguments.Return(-errno);
-  if (fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) < 0) return arguments.Return(-errno);
-  const int descriptor_flags = fcntl(fd, F_GETFD);
-  if (descriptor_flags < 0) return arguments.Return(-errno);
-  if (fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0) return arguments.Return(-errno);
-  arguments.Data<Environment>()->descriptors.Insert(fd);
-  return arguments.Return(0);
+  return arguments.Return(arguments.Data<Environment>()->descriptors.Adopt(fd));
 }
 
-// (fd): forgets it without closing it.
+// (fd): forgets it without closing it, with the flags that it was found with.
 napi_value Disown(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
-  arguments.Data<Environment>()->descriptors.Erase(fd);
+  arguments.Data<Environment>()->descriptors.Erase(fd, true);
   return arguments.Return(0);
 }
 
@@ -76,12 +69,12 @@ napi_value Close(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
-  arguments.Data<Environment>()->descriptors.Erase(fd);
+  arguments.Data<Environment>()->descriptors.Erase(fd, false);
   // close(2): on Linux the descriptor is gone even when EINTR is reported; never try again.
   return ReturnStatus(arguments, close(fd) < 0 && errno != EINTR ? -1 : 0);
 }
 
-template <int (*Call)(int, const sockaddr*, socklen_t)>
+template <int (*Call)(int, const sockaddr*, socklen_t), bool mayWait>
 napi_value WithAddress(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   int fd = 0;
@@ -90,6 +83,8 @@ napi_value WithAddress(napi_env env, napi_callback_info info) {
   sockaddr_storage address{};
   if (packed.length > sizeof address) return arguments.Return(-EINVAL);
   std::copy_n(packed.data, packed.length, reinterpret_cast<uint8_t*>(&address));
+  // Where it fails, so does the call itself.
+  if (mayWait) arguments.Data<Environment>()->descriptors.MakeNonBlocking(fd);
   return ReturnStatus(arguments, Call(fd, reinterpret_cast<sockaddr*>(&address),
                                       static_cast<socklen_t>(packed.length)));
 }
@@ -126,6 +121,8 @@ napi_value Accept(napi_env env, napi_callback_info info) {
   if (!arguments.Int(0, &listener) || !arguments.Int32Array(1, &peer)) return nullptr;
   if (peer.length < 3) return arguments.Return(-EFAULT);
   auto* environment = arguments.Data<Environment>();
+  // Where it fails, so does accepting.
+  environment->descriptors.MakeNonBlocking(listener);
   for (;;) {
     environment->accepted_length = sizeof environment->accepted;
     const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&environment->accepted),
@@ -185,8 +182,8 @@ void ExportSockets(ObjectBuilder* exports, Environment* environment) {
   exports->Function("adopt", Adopt, environment);
   exports->Function("disown", Disown, environment);
   exports->Function("close", Close, environment);
-  exports->Function("bind", WithAddress<bind>, nullptr);
-  exports->Function("connect", WithAddress<connect>, nullptr);
+  exports->Function("bind", WithAddress<bind, false>, nullptr);
+  exports->Function("connect", WithAddress<connect, true>, environment);
   exports->Function("listen", WithInteger<listen>, nullptr);
   exports->Function("shutdown", WithInteger<shutdown>, nullptr);
   exports->Function("getsockname", NameOf<getsockname>, nullptr);

@@ -2,7 +2,6 @@
 //
 // They retry EINTR and give -errno for failure; would-block is -EAGAIN. MSG_NOSIGNAL always: a peer
 // that is gone is an error, not a SIGPIPE.
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -194,15 +193,8 @@ napi_value Unread(napi_env env, napi_callback_info info) {
   int fd = 0;
   if (!arguments.Int(0, &fd)) return nullptr;
   uint8_t byte = 0;
-  int result = Receive(fd, &byte, 1, MSG_PEEK);
-  if (result == -ENOTSOCK) {
-    // Pipes and terminals cannot be peeked, but report how much they hold. What cannot even do that
-    // (eventfd and the like) holds no bytes.
-    const bool is_write_end = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
-    int count = 0;
-    if (is_write_end || ioctl(fd, FIONREAD, &count) < 0) count = 0;
-    result = count;
-  } else if (result == -EAGAIN) {
+  const int result = Receive(fd, &byte, 1, MSG_PEEK);
+  if (result == -EAGAIN) {
     // Neither bytes nor an end, yet POLLERR may stand because of the socket's error queue (time
     // stamps, zero-copy): level-triggered, it would be reported for ever.
     msghdr message{};

@@ -113,7 +113,8 @@ export class AcceptHandler extends Handler {
 
   /**
    * Called when accepting has failed, or the listener cannot be watched: out of descriptors or
-   * memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`). The connections stay in the
+   * memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`), or shut down (shutdown(2)) by a
+   * process that shares it (`EINVAL`). The connections stay in the
    * backlog, and accepting is tried again by itself: after 0.05 s at first, then after twice as
    * long each time, up to 1 s.
    *

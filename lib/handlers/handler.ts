@@ -334,6 +334,17 @@ export class Handler {
   }
 
   /**
+   * Says that the descriptor was read by means of its own (another library's call, `fs.readSync`),
+   * which the map does not see. What is still there is then reported again: the end of the stream
+   * to a paused handler, urgent data. An `IOHandler`'s own calls say it themselves.
+   *
+   * @throws `Error` with the code `ERR_CLOSED` or `ERR_NO_SOCKET`.
+   */
+  noteRead(): void {
+    this[transportOf].noteRead();
+  }
+
+  /**
    * Closes the socket at once and removes the handler from the map. Buffered output is sent only as
    * far as the socket takes it without waiting; `BufferedWriteHandler.end` sends all.
    * `handleCleanup` is called before this returns; `handleClose` is not called. A second call does
@@ -352,9 +363,11 @@ export class Handler {
   /** Called when a write would not block and the handler is writable. */
   handleWrite(): Handled {}
   /**
-   * Called when urgent data has arrived (tcp(7), MSG_OOB), or for an error that left the connection
-   * standing. Urgent data is watched for only if a subclass overrides this method; it is reported
-   * once, and again only after something was read.
+   * Called when urgent data has arrived (tcp(7), MSG_OOB), for a change notification (POLLPRI of
+   * `/proc/self/mountinfo`, cgroup.events, a GPIO's value), or for an error that left the
+   * connection standing. The first two are watched for only if a subclass overrides this method.
+   * Urgent data is reported once, and again only after something was read; a notification as often
+   * as the kernel reports it: some do until the file is read again from its beginning.
    *
    * @param _error - The error; undefined for urgent data.
    */
@@ -373,8 +386,10 @@ export class Handler {
   handleConnectFailed(_error: SystemError): Handled {}
   /**
    * Called once, and only with `allowHalfOpen`, when the peer has ended its side and all that it
-   * sent was read. The write side stays open until the handler calls `end`, `shutdown(SHUT_WR)` or
-   * `close`.
+   * sent was read. The write side stays open until the handler calls `end` or `close`, or
+   * `shutdown(SHUT_WR)`: then both sides are over, and `handleClose` and `handleCleanup` follow, as
+   * they do where the handler had shut down its own side first. Not called after `end`, nor where
+   * the connection broke.
    */
   handleEnd(): Handled {}
   /**

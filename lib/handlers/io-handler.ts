@@ -2,9 +2,18 @@
 import type { Address } from '../system/address-types';
 import type { Data } from '../system/arguments';
 import { constants } from '../system/constants';
+import { hasBytes, kindOf } from '../sockets/byte-streams';
+import { isNoSocket, type SocketSurface } from '../sockets/socket';
 import type { StreamTransport } from '../transport/stream';
 
-import { type Handled, Handler, isPrototype, setOnPrototype, transportOf } from './handler';
+import {
+  type Handled,
+  Handler,
+  isPrototype,
+  setOnPrototype,
+  type SocketMap,
+  transportOf,
+} from './handler';
 
 /** Manages the I/O of one connection: connects, receives and sends. asynchia's `IOHandler`. */
 export class IOHandler extends Handler {
@@ -51,6 +60,20 @@ export class IOHandler extends Handler {
         this.idleTimeoutSeconds = seconds;
       },
     });
+  }
+
+  /**
+   * Makes a handler of a map. See `Handler`.
+   *
+   * @param socketMap - The map that calls the handler.
+   * @param sock - A socket, or what `Socket.fromFd` or `Socket.borrow` has made of a pipe, a FIFO,
+   * a terminal or another character device.
+   * @throws What the constructor of `Handler` throws; `TypeError` if the descriptor has no stream
+   * of bytes: a regular file, an eventfd(2). A `Handler` watches those.
+   */
+  constructor(socketMap: SocketMap, sock?: SocketSurface) {
+    if (isNoSocket(sock)) checkBytes(sock);
+    super(socketMap, sock);
   }
 
   /**
@@ -143,7 +166,8 @@ export class IOHandler extends Handler {
   /**
    * Shuts down one side of the connection or both. shutdown(2). After `SHUT_WR` the peer sees the
    * end of the stream, and `send` throws. After `SHUT_RD` the end of the peer's stream is not
-   * reported any more. If the connection broke in the meantime, nothing is thrown: `handleClose`
+   * reported any more. When both sides are over, by the peer's end or by this call,
+   * `handleClose` and `handleCleanup` follow. If the connection broke in the meantime, nothing is thrown: `handleClose`
    * follows.
    *
    * @param how - `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` of `constants`.
@@ -162,4 +186,18 @@ export class IOHandler extends Handler {
   override handleTimeout(): Handled {
     this[transportOf].timeOut();
   }
+}
+
+/** Throws where a descriptor that is no socket has no stream of bytes either. */
+function checkBytes(sock: SocketSurface | undefined): void {
+  const fd = sock?.fileno() ?? -1;
+  const kind = kindOf(fd);
+  if (fd < 0 || hasBytes(kind)) return;
+  throw Object.assign(
+    new TypeError(
+      `sock must be a socket, a pipe, a terminal or another character device; descriptor ${fd} ` +
+        `is a ${kind}: watch it with a Handler, and read it by means of its own`,
+    ),
+    { code: 'ERR_INVALID_ARG_TYPE' },
+  );
 }

@@ -76,7 +76,7 @@ export class Registrations {
 
   /** Throws where another handler has the socket, of whatever map. */
   #claim(socket: Socket, transport: Transport): void {
-    if (socket.kernel !== this.#kernel) {
+    if ((socket.kernel.whole ?? socket.kernel) !== this.#kernel) {
       throw typeError('sock', socket, 'of the same kernel, real or simulated, as the map');
     }
     const other = socket[holderOf];

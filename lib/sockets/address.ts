@@ -1,5 +1,5 @@
 /** Conversions between addresses as users write them and sockaddrs. */
-import { rangeError, typeError, checkInteger } from '../system/arguments';
+import { bytesOf, checkInteger, rangeError, typeError } from '../system/arguments';
 import { binding } from '../system/binding';
 import { lookupError } from '../system/errors';
 import type { Kernel } from '../system/kernel';
@@ -18,6 +18,9 @@ export interface NamedAddress {
   readonly hostname: string;
   readonly port: number;
 }
+
+/** sockaddr_storage has 128 bytes, two of which are the family. socket(7) */
+const MOST_RAW_BYTES = 126;
 
 const EXPECTED = "[host, port], { host, port }, a '/path' or { path }";
 
@@ -53,6 +56,18 @@ function parseUnix(path: unknown): PackedAddress {
   return withFamily(packed);
 }
 
+/** A sockaddr: the family, in the machine's byte order, and what stands behind it. */
+function parseRaw(family: unknown, bytes: unknown): PackedAddress {
+  checkInteger('address family', family, 0, 65535);
+  if (!ArrayBuffer.isView(bytes)) throw typeError('address bytes', bytes, 'a Uint8Array');
+  const behind = bytesOf('address bytes', bytes);
+  if (behind.length > MOST_RAW_BYTES) {
+    throw rangeError('address bytes', behind, `at most ${MOST_RAW_BYTES} bytes long`);
+  }
+  const head = new Uint8Array(Uint16Array.of(family).buffer);
+  return { family, packed: Buffer.concat([head, behind]) };
+}
+
 /** What `parseAddress` returns. */
 export type ParsedAddress = PackedAddress | NamedAddress;
 
@@ -65,6 +80,7 @@ export function parseAddress(address: unknown): ParsedAddress {
   }
   if (typeof address === 'object' && address !== null) {
     if ('path' in address) return parseUnix(address.path);
+    if ('family' in address && 'bytes' in address) return parseRaw(address.family, address.bytes);
     if ('host' in address && 'port' in address) return parseInet(address.host, address.port);
   }
   throw typeError('address', address, EXPECTED);
@@ -99,5 +115,6 @@ export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
 /** The family of an address: `AF_UNIX`, `AF_INET` or `AF_INET6`. */
 export function familyOf(address: SocketAddress): number {
   if ('path' in address) return constants.AF_UNIX;
+  if ('bytes' in address) return address.family;
   return address.family === 'IPv4' ? constants.AF_INET : constants.AF_INET6;
 }

@@ -17,6 +17,7 @@ import type { Kernel } from '../system/kernel';
 import { inet4Address, packAddress, unpackAddress } from './address';
 import type { Address, SocketAddress } from '../system/address-types';
 import { constants, Errno, WOULD_BLOCK } from '../system/constants';
+import { kernelOf } from './byte-streams';
 import { hasConnections, roleOf, type SocketRole } from './role';
 
 const NOTHING = Buffer.alloc(0);
@@ -40,7 +41,7 @@ export interface SocketHolder {
  */
 export type SocketSurface = Omit<
   Socket,
-  'kernel' | typeof whenGone | typeof holderOf | typeof util.inspect.custom
+  'kernel' | 'isBorrowed' | typeof whenGone | typeof holderOf | typeof util.inspect.custom
 >;
 
 /** A connection that `Socket.accept` has returned. */
@@ -59,6 +60,8 @@ export interface Accepted {
 export class Socket {
   /** @internal Whose descriptor it is. */
   declare kernel: Kernel;
+  /** @internal Whether its descriptor is another's, who closes it. */
+  declare isBorrowed: boolean;
   /** @internal */
   declare [whenGone]: (() => void) | undefined;
   /** @internal */
@@ -69,6 +72,7 @@ export class Socket {
   static {
     // On the prototype, where they cost a connection no memory.
     this.prototype.kernel = systemKernel;
+    this.prototype.isBorrowed = false;
     this.prototype[whenGone] = undefined;
   }
 
@@ -110,7 +114,12 @@ export class Socket {
 
   /**
    * Takes over a descriptor that was made elsewhere (inherited from a service manager, for
-   * example). Makes it non-blocking and close-on-exec, and owns it from now on.
+   * example), a socket or another: a pipe, a terminal. Makes it non-blocking and close-on-exec, and
+   * owns it from now on. O_NONBLOCK is restored as it was found when the descriptor is closed or
+   * detached and when the thread ends, as others may share it; close-on-exec when it is detached.
+   *
+   * What is no socket receives and sends by read(2) and write(2). Calls that only sockets have
+   * throw a `SystemError` (`ENOTSOCK`) that says what it is.
    *
    * @param fd - The descriptor, an integer from 0.
    * @returns Its socket, with the role that the kernel reports.
@@ -119,7 +128,24 @@ export class Socket {
   static fromFd(fd: number): Socket {
     checkInteger('fd', fd);
     checked('fcntl', binding.adopt(fd));
-    return new Socket(fd, roleOf(fd));
+    return Socket.#ofAny(fd);
+  }
+
+  /**
+   * Uses a descriptor that stays another's (another library's, a standard stream): it can be watched
+   * and used, and `close` leaves it open. Its flags are left alone, but for O_NONBLOCK when it
+   * accepts, connects, or (no socket) reads or writes: that is restored as for `fromFd`.
+   *
+   * @param fd - The descriptor, an integer from 0.
+   * @returns Its socket, with the role that the kernel reports.
+   * @throws `SystemError`: `EBADF` if it is not open.
+   */
+  static borrow(fd: number): Socket {
+    checkInteger('fd', fd);
+    checked('fstat', binding.fileType(fd));
+    const socket = Socket.#ofAny(fd);
+    socket.isBorrowed = true;
+    return socket;
   }
 
   /**
@@ -157,6 +183,11 @@ export class Socket {
     return socket;
   }
 
+  /** Decides once how its bytes are moved. */
+  static #ofAny(fd: number): Socket {
+    return Socket.#of(kernelOf(fd), fd, roleOf(fd));
+  }
+
   /**
    * The descriptor's number.
    *
@@ -176,13 +207,14 @@ export class Socket {
     return this.#fd < 0;
   }
 
-  /** Closes the descriptor. close(2). A second call does nothing. */
+  /** Closes the descriptor, unless it is borrowed. close(2). A second call does nothing. */
   close(): void {
     const fd = this.#fd;
     if (fd < 0) return;
     this.#fd = -1;
     this[holderOf]?.socketGone(this);
-    this.kernel.close(fd);
+    if (this.isBorrowed) this.kernel.disown(fd);
+    else this.kernel.close(fd);
     this[whenGone]?.();
   }
 
@@ -274,7 +306,7 @@ export class Socket {
     if (typeof result !== 'number') return result;
     if (result === 0) return NOTHING;
     if (result === WOULD_BLOCK) return undefined;
-    throw new SystemError('recv', result);
+    throw this.#failed('recv', result);
   }
 
   /**
@@ -298,7 +330,7 @@ export class Socket {
     checkRange(bytes, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
     const count = this.kernel.recv(this.#fd, bytes, offset, length, flags);
-    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
+    if (count < 0 && count !== WOULD_BLOCK) throw this.#failed('recv', count);
     return count;
   }
 
@@ -322,7 +354,7 @@ export class Socket {
     checkRange(bytes, offset, length);
     if (flags !== 0) checkInteger('flags', flags);
     const count = this.kernel.send(this.#fd, bytes, offset, length, flags);
-    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('send', count);
+    if (count < 0 && count !== WOULD_BLOCK) throw this.#failed('send', count);
     return count;
   }
 
@@ -338,7 +370,7 @@ export class Socket {
     const views = viewsOf(buffers);
     checkInteger('offset', offset, 0, Math.min(views[0]?.byteLength ?? 0, MAX_INT32));
     const count = this.kernel.sendMany(this.#fd, views, offset);
-    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('sendmsg', count);
+    if (count < 0 && count !== WOULD_BLOCK) throw this.#failed('sendmsg', count);
     return count;
   }
 
@@ -350,7 +382,7 @@ export class Socket {
    */
   unread(): number {
     const count = this.kernel.unread(this.#fd);
-    if (count < 0 && count !== WOULD_BLOCK) throw new SystemError('recv', count);
+    if (count < 0 && count !== WOULD_BLOCK) throw this.#failed('recv', count);
     return count;
   }
 
@@ -447,11 +479,21 @@ export class Socket {
     checked('setsockopt', this.kernel.setsockopt(this.#fd, level, option, optionBytes(value)));
   }
 
+  /** A transfer's failure, with the call that was made. */
+  #failed(call: 'recv' | 'send' | 'sendmsg', errno: number): SystemError {
+    return new SystemError(isNoSocket(this) ? (call === 'recv' ? 'read' : 'write') : call, errno);
+  }
+
   /** For `util.inspect`: `Socket (descriptor 23, connected)`. */
   [util.inspect.custom](): string {
     const facts = this.closed ? 'closed' : `descriptor ${this.#fd}, ${this.#role}`;
     return `${this.constructor.name} (${facts})`;
   }
+}
+
+/** Whether its descriptor is no socket. */
+export function isNoSocket(socket: unknown): boolean {
+  return socket instanceof Socket && socket.kernel.whole !== undefined;
 }
 
 /** Where `accept` puts the family, host and port of who it is from. */

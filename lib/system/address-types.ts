@@ -22,13 +22,27 @@ export interface UnixAddress {
   readonly path: string;
 }
 
+/**
+ * An address of any other family (netlink(7), vsock(7), packet(7)), as the library returns it and as
+ * users may write it.
+ */
+export interface RawAddress {
+  /** The number of the family, `AF_*`. */
+  readonly family: number;
+  /** What stands behind the family in its sockaddr. */
+  readonly bytes: Uint8Array;
+}
+
 /** An address as the library returns it: of `getsockname`, `getpeername` and `accept`. */
-export type SocketAddress = InetAddress | UnixAddress;
+export type SocketAddress = InetAddress | UnixAddress | RawAddress;
 
 /** An address as text: `127.0.0.1:80`, `[::1]:80`, `/path`, `@abstract`; empty if there is none. */
 export function addressText(address: SocketAddress | undefined): string {
   if (address === undefined) return '';
   if ('path' in address) return address.path.replace('\0', '@');
+  if ('bytes' in address) {
+    return `family ${address.family} ${Buffer.from(address.bytes).toString('hex')}`;
+  }
   const { host, port } = address;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -54,4 +68,5 @@ export type Address =
   | {
       /** A path, or an abstract name with a leading `'\0'`. */
       readonly path: string;
-    };
+    }
+  | RawAddress;

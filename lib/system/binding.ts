@@ -31,6 +31,14 @@ interface Binding extends Omit<Kernel, 'read'> {
   readonly constants: Readonly<Record<string, number>>;
   adopt(fd: number): number;
 
+  /** The calls of descriptors that are no sockets. */
+  streamRead(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  streamWrite(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  streamUnread(fd: number): number;
+  streamUntaken(fd: number): number;
+  /** The type of its file, as in `st_mode` (inode(7)); 0 for an anonymous inode. */
+  fileType(fd: number): number;
+
   /** What the addon and this library have in common: compared when it is loaded. */
   readonly transferLayout: Readonly<Record<string, number>>;
   readonly controlLayout: Readonly<Record<string, number>>;

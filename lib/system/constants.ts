@@ -65,8 +65,8 @@ export type ConstantName =
  */
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 
-const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EISCONN } = os.constants.errno;
-const { ENOMEM, ENOTCONN, EPIPE, ETIMEDOUT } = os.constants.errno;
+const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EINVAL } = os.constants.errno;
+const { EISCONN, ENOMEM, ENOTCONN, ENOTSOCK, EPIPE, ETIMEDOUT } = os.constants.errno;
 
 /**
  * What `recvInto`, `send`, `sendMany` and `unread` of a `Socket` return if the call would block:
@@ -80,9 +80,11 @@ export const Errno = {
   connectionAborted: -ECONNABORTED,
   inProgress: -EINPROGRESS,
   interrupted: -EINTR,
+  invalidArgument: -EINVAL,
   isConnected: -EISCONN,
   alreadyConnecting: -EALREADY,
   notConnected: -ENOTCONN,
+  notSocket: -ENOTSOCK,
   outOfMemory: -ENOMEM,
   brokenPipe: -EPIPE,
   timedOut: -ETIMEDOUT,

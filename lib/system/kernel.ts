@@ -45,6 +45,8 @@ export const Control = {
 export const MOST_PARTS = 64;
 
 export interface Kernel {
+  /** The kernel whose descriptors it serves, where it serves one kind of them; it, if undefined. */
+  readonly whole?: Kernel;
   monotonicMs(): number;
   createBackend(name: string): LoopBackend | number;
 

@@ -57,3 +57,6 @@ function send(
 }
 
 export const systemKernel: Kernel = { ...binding, read, recv, send };
+
+/** The slab that received bytes are cut off from, for the calls that are no recv(2). */
+export { slab as receiveSlab };

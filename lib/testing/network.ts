@@ -61,6 +61,8 @@ export class Network {
     if (stream.phase !== 'unconnected') return -Errno.EISCONN;
     if (stream.family !== familyOf(address)) return -Errno.EAFNOSUPPORT;
     if ('path' in address) return this.#connectUnix(stream, address);
+    // No sockets of other families exist here.
+    if ('bytes' in address) return -Errno.EAFNOSUPPORT;
     // There is no connection to a multicast address.
     if (/^(22[4-9]|23\d|ff)/.test(address.host)) return -Errno.ENETUNREACH;
     stream.local ??= this.#withFreePort(destinationOf(address));
@@ -102,7 +104,7 @@ export class Network {
 
   /** A listener with that address, at random if several share it; undefined if there is none. */
   #listenerAt(address: SocketAddress): Stream | undefined {
-    const listeners = this.#boundTo(address).filter((stream) => stream.phase === 'listening');
+    const listeners = this.#boundTo(address).filter((stream) => !stream.refuses);
     return this.#simulation.random.pick(listeners);
   }
 
@@ -133,6 +135,7 @@ function hasRoom(listener: Stream): boolean {
 /** Whether two addresses overlap: they are the same, or one is that of every interface. */
 function isSame(a: SocketAddress, b: SocketAddress): boolean {
   if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
+  if ('bytes' in a || 'bytes' in b) return false;
   if (a.family !== b.family || a.port !== b.port) return false;
   return a.host === b.host || [a.host, b.host].includes(anyAddress(a.family).host);
 }

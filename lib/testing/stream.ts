@@ -97,7 +97,10 @@ export class Stream implements Description {
   }
 
   readiness(): number {
-    if (this.phase === 'listening') return this.backlog.length > 0 ? POLLIN : 0;
+    if (this.phase === 'listening') {
+      if (this.#isReadShut) return POLLIN | POLLRDHUP;
+      return this.backlog.length > 0 ? POLLIN : 0;
+    }
     let bits = this.#error === 0 ? 0 : POLLERR;
     if (this.phase === 'connecting') return bits;
     if (this.#isReadShut) bits |= POLLIN | POLLRDHUP;
@@ -154,6 +157,7 @@ export class Stream implements Description {
 
   /** shutdown(2). */
   shutdown(how: number): number {
+    if (this.phase === 'listening') return this.#shutDownListener(how);
     if (!this.isUnix && this.phase !== 'connected' && this.phase !== 'connecting') {
       return -Errno.ENOTCONN;
     }
@@ -169,16 +173,32 @@ export class Stream implements Description {
     return 0;
   }
 
+  /** A TCP listener listens no more, and can again; a Unix one refuses what still comes. */
+  #shutDownListener(how: number): number {
+    if (how === SHUT_WR) return 0;
+    if (this.isUnix) {
+      this.#isReadShut = true;
+      return 0;
+    }
+    this.phase = 'unconnected';
+    this.#resetBacklog();
+    return 0;
+  }
+
+  /** Connections that were not accepted are reset. */
+  #resetBacklog(): void {
+    for (const waiting of this.backlog.splice(0)) {
+      waiting.resetsOnClose = true;
+      waiting.close();
+    }
+  }
+
   close(): void {
     const hadUnread = this.#received.length > 0;
     const { phase } = this;
     this.phase = 'closed';
     this.#received.clear();
-    // Connections that were not accepted are reset.
-    for (const waiting of this.backlog.splice(0)) {
-      waiting.resetsOnClose = true;
-      waiting.close();
-    }
+    this.#resetBacklog();
     if (phase !== 'connected') return;
     const isReset = hadUnread || this.resetsOnClose;
     if (this.isUnix) this.#sendToPeer((peer) => peer.#onClose(isReset));
@@ -192,6 +212,11 @@ export class Stream implements Description {
     if (this.backlog.length === 0 || this.#readFault.occurs()) return -Errno.EAGAIN;
     if (this.#acceptFault.occurs()) return -Errno.EMFILE;
     return this.backlog.shift() ?? -Errno.EAGAIN;
+  }
+
+  /** Whether connections to it are refused. */
+  get refuses(): boolean {
+    return this.phase !== 'listening' || this.#isReadShut;
   }
 
   /** How many bytes were sent that the peer has not read. */

@@ -4,6 +4,8 @@
  * An end is delivered after all the bytes before it, in whatever order the kernel reports them. The
  * kernel only hints at an end (`ENDING`); only then is the socket asked what is unread.
  */
+import { kindOf } from '../sockets/byte-streams';
+import { isNoSocket } from '../sockets/socket';
 import { constants, Errno } from '../system/constants';
 import { SystemError } from '../system/errors';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../system/readiness';
@@ -21,7 +23,7 @@ const DISCARDED = Buffer.allocUnsafeSlow(64 * 1024);
 
 const { ending, halfClosed, open } = Phase;
 const { broken, endRequested, hungUp, inputEnded, inputParked, inputShut, lingering } = Flag;
-const { readable } = Flag;
+const { outputShut, readable } = Flag;
 
 export abstract class EndingTransport<O extends IdleOwner> extends WritingTransport<O> {
   #lingerTimer: Timer | undefined = undefined;
@@ -49,10 +51,14 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
     }
   }
 
-  /** A peer that has ended its side got all output, and the handler does not keep its own open. */
+  /** Both sides are over: the peer got all output, and the handler does not keep its own side open. */
   protected endIfSent(): void {
-    const isLeft = this.isMember && this.phase === halfClosed && this.bufferedAmount === 0;
-    if (isLeft && !this.owner.allowHalfOpen) this.finish(this.failure);
+    if (this.bufferedAmount > 0 || !this.isMember) return;
+    const isInputOver =
+      this.phase === halfClosed ||
+      (this.phase === open && (this.flags & (inputShut | lingering)) === inputShut);
+    const keepsOpen = this.phase === open || this.owner.allowHalfOpen;
+    if (isInputOver && (!keepsOpen || this.flags & outputShut)) this.finish(this.failure);
   }
 
   /** Calls `handleClose`, and closes when what that has sent is out. */
@@ -82,6 +88,9 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
     if (this.isConnecting) {
       this.setWritable(true);
     } else if (!this.isConnected || this.#hasInputEnded(this.phase) || this.loop.isClosed) {
+      this.close();
+    } else if (isNoSocket(this.socket)) {
+      // It has no half-close, and closing a pipe loses nothing.
       this.close();
     } else if (!(this.flags & (broken | lingering))) {
       this.shutdown(constants.SHUT_WR);
@@ -155,16 +164,19 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
   /** All bytes that the peer sent before its end are read. */
   #endInput(bits: number): void {
     const error = this.#endingError(bits);
-    const canSend = error === undefined && !(bits & POLLHUP) && !(this.flags & lingering);
+    const canSend = !(bits & POLLHUP) || (this.flags & outputShut) !== 0;
+    const isHalf = error === undefined && canSend && !(this.flags & lingering);
     const { allowHalfOpen } = this.owner;
-    if (!canSend || !(allowHalfOpen || this.bufferedAmount > 0)) {
+    if (!isHalf || !(allowHalfOpen || this.bufferedAmount > 0)) {
       this.finish(error);
       return;
     }
     this.enter(halfClosed);
     this.loop.interestChanged(this);
     if (allowHalfOpen) this.callbacks.endObj(this.owner);
-    if (bits & POLLOUT) this.transfer(POLLOUT);
+    if (bits & POLLOUT && !(bits & POLLHUP)) this.transfer(POLLOUT);
+    // Where the handler had ended its own side first, both are over now.
+    this.endIfSent();
   }
 
   /** What the stream ended with: a failed transfer, the socket's error, or output that is lost. */
@@ -176,12 +188,17 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
   }
 
   #socketError(): SystemError | undefined {
+    const { socket } = this;
+    if (isNoSocket(socket)) {
+      // At a pipe it says that the reading end is closed; elsewhere it comes with a hang-up.
+      const isPipe = kindOf(socket?.fileno() ?? -1) === 'pipe';
+      return isPipe ? new SystemError('write', Errno.brokenPipe) : undefined;
+    }
     try {
-      const errno = this.socket?.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR) ?? 0;
+      const errno = socket?.getsockopt(constants.SOL_SOCKET, constants.SO_ERROR) ?? 0;
       return errno === 0 ? undefined : new SystemError('recv', -errno);
     } catch {
-      // No socket: at a pipe, POLLERR says that its reading end is closed.
-      return new SystemError('write', Errno.brokenPipe);
+      return new SystemError('recv', Errno.brokenPipe);
     }
   }
 

@@ -5,7 +5,7 @@ import type { Address, SocketAddress } from '../system/address-types';
 import { checkInteger, rangeError, typeError } from '../system/arguments';
 import { constants, Errno } from '../system/constants';
 import { SystemError } from '../system/errors';
-import { POLLNVAL } from '../system/readiness';
+import { ENDING, POLLIN, POLLNVAL } from '../system/readiness';
 
 import type { Handled, Owner } from './callbacks';
 import type { Timer } from './loop';
@@ -38,6 +38,8 @@ export class ListeningTransport extends Transport<AcceptOwner> {
   #maxConnections = Infinity;
   /** How many connections count for the limit. */
   #count = 0;
+  /** The kernel says that it is shut down, by any process that shares it. shutdown(2) */
+  #isShutDown = false;
   readonly #connectionGone = (): void => {
     this.#count--;
     this.acceptAgain();
@@ -48,8 +50,13 @@ export class ListeningTransport extends Transport<AcceptOwner> {
   }
 
   override ready(bits: number): void {
-    if (bits & POLLNVAL) this.lose();
-    else this.readyToAccept(bits);
+    if (bits & POLLNVAL) {
+      this.lose();
+      return;
+    }
+    this.#isShutDown = (bits & ENDING) !== 0;
+    // A TCP listener is told by POLLHUP alone, and accepting says which error it is.
+    this.readyToAccept(this.#isShutDown ? bits | POLLIN : bits);
   }
 
   /** Without memory or watches (epoll_ctl(2)) for its descriptor it rests, as where accepting fails. */
@@ -171,7 +178,11 @@ export class ListeningTransport extends Transport<AcceptOwner> {
       this.#restAfter(error);
       return false;
     }
-    if (accepted === undefined) return false;
+    if (accepted === undefined) {
+      // unix(7) says EAGAIN, as if a connection could still come.
+      if (this.#isShutDown) this.#restAfter(new SystemError('accept', Errno.invalidArgument));
+      return false;
+    }
     this.#restSeconds = FIRST_REST_SECONDS;
     this.flags &= ~raised;
     const { socket, address } = accepted;

@@ -105,6 +105,12 @@ export abstract class ReadingTransport<O extends IdleOwner> extends Transport<O>
     return count > 0 ? count : 0;
   }
 
+  /** The handler has read by means of its own: what is still there is reported again. */
+  override noteRead(): void {
+    super.noteRead();
+    this.#received(1);
+  }
+
   /**
    * A transfer failed: the transport ends when all bytes that came before are read, or its attempt to
    * connect has failed. Throws `error` where it is the program's mistake.

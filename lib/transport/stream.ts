@@ -1,9 +1,19 @@
 /** A stream: what readiness means to it, in the order except, read, write, end. */
+import { kindOf } from '../sockets/byte-streams';
+import { isNoSocket } from '../sockets/socket';
 import { parseAddress } from '../sockets/address';
 import { Errno } from '../system/constants';
 import type { Address } from '../system/address-types';
 import { endingError, SocketMapClosedError, SystemError } from '../system/errors';
-import { ENDING, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP } from '../system/readiness';
+import {
+  ENDING,
+  POLLERR,
+  POLLIN,
+  POLLNVAL,
+  POLLOUT,
+  POLLPRI,
+  POLLRDHUP,
+} from '../system/readiness';
 
 import { ConnectAttempt } from './connecting';
 import { EndingTransport } from './ending';
@@ -69,7 +79,8 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
   override resume(): void {
     // A look-up has no descriptor whose watching would begin it.
     if (this.phase === connecting) this.begin();
-    if (this.failure !== undefined || this.phase === halfClosed || this.flags & hungUp) {
+    const isOver = this.phase === halfClosed || (this.flags & (hungUp | inputShut)) !== 0;
+    if (this.failure !== undefined || isOver) {
       this.loop.pendingLater(this);
     }
     super.resume();
@@ -143,16 +154,25 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
       return;
     }
     if (this.phase === listening) {
-      this.readyToAccept(bits);
+      // Shut down by any process that shares it: nothing can come, and it would be reported for ever.
+      if (bits & ENDING) this.#unwatchable(new SystemError('accept', Errno.invalidArgument));
+      else this.readyToAccept(bits);
       return;
     }
     if (bits & POLLPRI && this.#wantsUrgent()) {
-      this.flags |= urgentNotified;
+      // A change notification (proc(5), sysfs(5)) is told once by the kernel itself, or until read.
+      if (!isNoSocket(this.socket)) this.flags |= urgentNotified;
       this.loop.interestChanged(this);
       this.callbacks.exceptObj(this.owner);
     }
-    if (bits & ENDING || this.flags & broken) this.mayHaveEnded(bits);
+    if (this.#hintsAtEnd(bits) || this.flags & broken) this.mayHaveEnded(bits);
     else this.transfer(bits);
+  }
+
+  /** POLLERR alone is part of a change notification, or of what only a pipe's writer is told. */
+  #hintsAtEnd(bits: number): boolean {
+    if ((bits & ENDING) !== POLLERR || !isNoSocket(this.socket)) return (bits & ENDING) !== 0;
+    return kindOf(this.fd) === 'pipe';
   }
 
   #unwatchable(error: SystemError): void {

@@ -7,7 +7,7 @@ import { checkInteger, typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
 import { handlerContext } from '../system/context';
 import { closedError, noSocketError, SystemError } from '../system/errors';
-import { POLLIN, POLLOUT } from '../system/readiness';
+import { POLLIN, POLLOUT, POLLRDHUP } from '../system/readiness';
 
 import type { Callbacks, Owner } from './callbacks';
 import type { Loop } from './loop';
@@ -63,6 +63,10 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
   begin(): void {}
   /** It is registered again after it was deregistered. */
   resume(): void {}
+  /** The handler has read by means that it does not see. */
+  noteRead(): void {
+    this.openSocket('noteRead');
+  }
   /** How many bytes were received and not delivered, and accepted for sending and not sent. */
   bufferedBytes(): { readonly in: number; readonly out: number } {
     return { in: 0, out: 0 };
@@ -254,7 +258,7 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
   }
 }
 
-/** What listens is watched for connections only, and not while it rests. */
+/** What listens is watched for connections and for its own end only, and not while it rests. */
 export function listeningInterest({ flags }: Transport): number {
-  return (flags & (readable | inputParked)) === readable ? POLLIN : 0;
+  return (flags & (readable | inputParked)) === readable ? POLLIN | POLLRDHUP : 0;
 }

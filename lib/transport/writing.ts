@@ -1,4 +1,5 @@
 /** Writing: sends bytes, and buffers those that the socket does not take at once. */
+import { isNoSocket } from '../sockets/socket';
 import { bytesOf, checkInteger, type Data, MAX_INT32, rangeError } from '../system/arguments';
 import { constants, Errno, WOULD_BLOCK } from '../system/constants';
 import { SystemError } from '../system/errors';
@@ -11,6 +12,7 @@ import { ReadingTransport } from './reading';
 const { broken, drainDue, endRequested, flushDue, inputShut, member, outputShut } = Flag;
 const { shutdownDue, writable } = Flag;
 const { halfClosed } = Phase;
+const BOTH_SHUT = inputShut | outputShut;
 
 export abstract class WritingTransport<O extends IdleOwner> extends ReadingTransport<O> {
   #queue: OutputQueue | undefined = undefined;
@@ -79,6 +81,8 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
 
   /** shutdown(2); of the output side when all buffered output is sent. */
   shutdown(how: number): void {
+    // No socket: it throws at once, not when all is sent.
+    if (isNoSocket(this.socket)) this.socket?.shutdown(how);
     if (this.#queue !== undefined && this.#canSend()) this.#sendQueue();
     if (this.bufferedAmount === 0 || how === constants.SHUT_RD) {
       this.#shutdownNow(how);
@@ -205,6 +209,9 @@ export abstract class WritingTransport<O extends IdleOwner> extends ReadingTrans
     if (how !== constants.SHUT_WR) this.flags |= inputShut;
     if (how !== constants.SHUT_RD) this.flags = (this.flags | outputShut) & ~shutdownDue;
     this.loop.interestChanged(this);
+    // Both sides are over, which no event tells any more.
+    const isInputOver = this.phase === halfClosed || (this.flags & BOTH_SHUT) === BOTH_SHUT;
+    if (isInputOver && this.flags & outputShut) this.loop.pendingLater(this);
   }
 
   #endedError(): Error {

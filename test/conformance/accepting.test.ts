@@ -1,7 +1,14 @@
 import net from 'node:net';
 
 import type { Socket } from '../../lib';
-import { AcceptHandler, constants, type Handled, Server, type SocketMap } from '../../lib';
+import {
+  AcceptHandler,
+  type Address,
+  constants,
+  type Handled,
+  Server,
+  type SocketMap,
+} from '../../lib';
 import type { SystemError } from '../../lib';
 import { DefaultSocketMap } from '../../lib/maps';
 import { onEveryMap, onEverySystemMap } from '../support/maps';
@@ -237,6 +244,74 @@ onEveryMap('accepting', (map, { testOnSystem, testWithoutFaults }) => {
       turnUntil(map(), () => acceptor.accepted.length === 3, 'connections');
       expectQuiet(map());
       expect(acceptor.errors).toEqual([]);
+    },
+  );
+});
+
+onEveryMap('a listener that is shut down', (map) => {
+  const addresses: [string, Address][] = [
+    ['TCP', ['127.0.0.1', 0]],
+    ['Unix', `\0asynchia-shut-down-${process.pid}`],
+  ];
+
+  class Told extends AcceptHandler {
+    readonly errors: string[] = [];
+    accepted = 0;
+
+    override handleAccept(socket: Socket): void {
+      this.accepted++;
+      socket.close();
+    }
+
+    override handleAcceptError(error: SystemError): void {
+      this.errors.push(`${error.syscall} ${error.code}`);
+    }
+  }
+
+  test.each(addresses)('rules 5, 13: handleAcceptError, and it rests (%s)', (_name, address) => {
+    const listener = new Told(map());
+    listener.bind(address);
+    listener.listen(8);
+    expectQuiet(map());
+    listener.socket.shutdown(constants.SHUT_RD);
+    turnUntil(map(), () => listener.errors.length > 0, 'the error');
+    expectQuiet(map());
+    expect(listener.closed).toBe(false);
+    // It tries again.
+    turnUntil(map(), () => listener.errors.length > 1, 'the next error');
+    expect(new Set(listener.errors)).toEqual(new Set(['accept EINVAL']));
+    listener.close();
+  });
+
+  test('rule 13: a TCP listener that listens again accepts again', () => {
+    const listener = new Told(map());
+    listener.bind(['127.0.0.1', 0]);
+    listener.listen(8);
+    listener.socket.shutdown(constants.SHUT_RD);
+    turnUntil(map(), () => listener.errors.length > 0, 'the error');
+    listener.socket.listen(8);
+    const client = createSocket();
+    // A port that the kernel had chosen is another one now.
+    client.connect(listener.socket.getsockname());
+    turnUntil(map(), () => listener.accepted === 1, 'a connection');
+    client.close();
+  });
+
+  test.each(addresses)(
+    'rule 5: a handler that accepts by itself is told, and closed (%s)',
+    (_name, address) => {
+      const listener = createSocket(
+        typeof address === 'string' ? constants.AF_UNIX : constants.AF_INET,
+      );
+      listener.bind(address);
+      listener.listen(8);
+      const handler = new Recorder(map(), listener);
+      listener.shutdown(constants.SHUT_RD);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual([
+        expect.stringMatching(/^error accept EINVAL/) as string,
+        'cleanup',
+      ]);
     },
   );
 });

@@ -110,6 +110,60 @@ onEveryMap('half-close', (map, { testOnSystem }) => {
     theirs.close();
   });
 
+  test.each(streams)(
+    'rule 14: a half-close answered by our own ends the handler (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new HalfOpen(map(), ours);
+      handler.on.end = () => handler.shutdown(constants.SHUT_WR);
+      const client = askAndEnd(map(), theirs, 'request');
+      turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+      expect(handler.events).toEqual(['read request', 'end', 'close', 'cleanup']);
+      expect(ours.closed).toBe(true);
+    },
+  );
+
+  test.each(streams)(
+    'rule 14: our own half-close behind output, long after the peer has ended, ends the handler (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new HalfOpen(map(), ours);
+      const client = askAndEnd(map(), theirs);
+      turnUntil(map(), () => handler.count('end') > 0, 'handleEnd');
+      expectQuiet(map());
+      map().delHandler(handler);
+      handler.sendAll(BIG);
+      handler.shutdown(constants.SHUT_WR);
+      map().addHandler(handler);
+      turnUntil(map(), () => handler.closed && client.closed, 'both to end');
+      expect(client.received === BIG).toBe(true);
+      expect(handler.events.slice(-2)).toEqual(['close', 'cleanup']);
+    },
+  );
+
+  test.each(streams)(
+    'rule 14: handleEnd is called where the handler has half-closed first (%s)',
+    (_name, pair) => {
+      const [ours, theirs] = pair();
+      const handler = new HalfOpen(map(), ours);
+      handler.shutdown(constants.SHUT_WR);
+      sendText(theirs, 'answer');
+      theirs.shutdown(constants.SHUT_WR);
+      turnUntil(map(), () => handler.closed, 'the end');
+      expect(handler.events).toEqual(['read answer', 'end', 'close', 'cleanup']);
+      theirs.close();
+    },
+  );
+
+  test.each(streams)('rule 14: a handler that shuts down both sides ends (%s)', (_name, pair) => {
+    const [ours, theirs] = pair();
+    const handler = new HalfOpen(map(), ours);
+    handler.shutdown(constants.SHUT_RDWR);
+    turnUntil(map(), () => handler.closed, 'the end');
+    expect(handler.events).toEqual(['close', 'cleanup']);
+    theirs.close();
+  });
+
   test('rule 14: allowHalfOpen: large output after handleEnd arrives completely', () => {
     const [ours, theirs] = tcpPair();
     const handler = new HalfOpen(map(), ours);

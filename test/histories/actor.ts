@@ -173,7 +173,7 @@ export class Actor implements Player {
     if (this.closed) return;
     if (this.connected) this.sendBuffered();
     if (this.bufferedAmount > 0 || this.hasFailed) return;
-    if (this.role.isShut) this.socket.endOutput();
+    if (this.role.isShut) this.#endOutput();
     if (this.role.isEnded) {
       this.#finishOutput();
     } else if (this.isDrainWanted && this.isMember) {
@@ -184,7 +184,13 @@ export class Actor implements Player {
 
   shut(): void {
     if (this.bufferedAmount > 0 && this.connected && !this.wantsWrite) this.sendBuffered();
-    if (this.bufferedAmount === 0) this.socket.endOutput();
+    if (this.bufferedAmount === 0) this.#endOutput();
+  }
+
+  /** With the peer's end, both sides are over. */
+  #endOutput(): void {
+    this.socket.endOutput();
+    if (this.hasReadEnd) this.model.pending.add(this);
   }
 
   end(): void {

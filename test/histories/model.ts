@@ -285,11 +285,13 @@ export class Model extends Stage<Actor> {
       else this.tell(actor, 'except', verdict);
     } else if (verdict === 'end' || isOver) {
       const error = this.#errorOf(actor, bits);
-      const canWrite = error === undefined && !bits.hungUp && !actor.isLingering;
-      if (canWrite && (role.cast.allowHalfOpen || actor.bufferedAmount > 0)) {
+      const isHalf = !bits.hungUp || role.isShut;
+      const staysOpen = error === undefined && isHalf && !actor.isLingering;
+      if (staysOpen && (role.cast.allowHalfOpen || actor.bufferedAmount > 0)) {
         actor.hasReadEnd = true;
         if (role.cast.allowHalfOpen) this.tell(actor, 'end');
-        this.#transfer(actor, { ...NOTHING, out: bits.out });
+        this.#transfer(actor, { ...NOTHING, out: bits.out && !bits.hungUp });
+        this.#endIfSent(actor);
       } else {
         this.#finish(actor, error);
       }
@@ -307,7 +309,7 @@ export class Model extends Stage<Actor> {
   #endIfSent(actor: Actor): void {
     const { role, isMember, connected, hasReadEnd, isEnding, bufferedAmount } = actor;
     const mayEnd = isMember && connected && hasReadEnd && !isEnding;
-    if (mayEnd && !role.cast.allowHalfOpen && bufferedAmount === 0) {
+    if (mayEnd && (!role.cast.allowHalfOpen || role.isShut) && bufferedAmount === 0) {
       this.#finish(actor, actor.failure);
     }
   }

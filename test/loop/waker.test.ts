@@ -1,3 +1,7 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
 import { Waker } from '../../lib';
 
 import { onEverySystemMap } from '../support/maps';
@@ -83,6 +87,20 @@ onEverySystemMap('a waker', (map) => {
     waker.wake();
     map().close();
     expect(() => waker.wake()).not.toThrow();
+  });
+
+  test('a copy does not write to a reused descriptor after the original is closed', () => {
+    const waker = map().createWaker();
+    const copy = new Waker(structuredClone(waker));
+    waker.close();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'asynchia-'));
+    const stranger = fs.openSync(path.join(folder, 'file'), 'w+');
+    expect(stranger).toBe(copy.descriptor);
+    expect(() => copy.wake()).toThrow(/this Waker is closed/);
+    copy.close();
+    expect(fs.fstatSync(stranger).size).toBe(0);
+    fs.closeSync(stranger);
+    fs.rmSync(folder, { recursive: true });
   });
 
   test('does not write to a reused descriptor after the map is closed', () => {

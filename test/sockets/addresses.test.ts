@@ -250,3 +250,23 @@ s.send(b'hello')`;
     expect(address).toEqual({ path: `\0${shop.folder}/peer` });
   });
 });
+
+test('an address of another family names it, carries its bytes, and can be handed in again', () => {
+  const [AF_NETLINK, SOCK_RAW] = [16, 3];
+  const socket = Socket.create(AF_NETLINK, SOCK_RAW);
+  const other = Socket.create(AF_NETLINK, SOCK_RAW);
+  // netlink(7): padding of two bytes, the port, the groups.
+  const anywhere = { family: AF_NETLINK, bytes: Buffer.alloc(10) };
+  socket.bind(anywhere);
+  const address = socket.getsockname();
+  expect(address).toMatchObject({ family: AF_NETLINK });
+  if (!('bytes' in address)) throw new Error('no bytes');
+  expect(address.bytes).toHaveLength(10);
+  socket.close();
+  other.bind(address);
+  expect(other.getsockname()).toEqual(address);
+  other.close();
+  expect(() => Socket.create().bind({ family: AF_NETLINK, bytes: Buffer.alloc(200) })).toThrow(
+    /^address bytes must be at most 126 bytes long/,
+  );
+});

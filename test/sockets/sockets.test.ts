@@ -279,8 +279,9 @@ describe('a socket and its descriptor', () => {
     expect(flagsOf(fd)).toEqual({ nonBlocking: true, closeOnExec: true });
     writeSync(fd, 'abc');
     expect([pipe.role, pipe.unread()]).toEqual(['connected', 3]);
-    expect(() => pipe.recvInto(Buffer.alloc(1))).toThrow(failing('ENOTSOCK', 'recv'));
+    expect(pipe.recv(8)?.toString()).toBe('abc');
     pipe.detach();
+    expect(flagsOf(fd).nonBlocking).toBe(false);
   });
 
   test('fromFd adopts an inherited descriptor, and sets close-on-exec', () => {

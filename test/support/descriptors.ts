@@ -28,8 +28,13 @@ export class Workshop {
     return fd;
   }
 
-  close(fd: number): void {
+  /** Others close it. */
+  forget(fd: number): void {
     this.#open.delete(fd);
+  }
+
+  close(fd: number): void {
+    this.forget(fd);
     closeSync(fd);
   }
 
