@@ -8,6 +8,7 @@
         "native/addresses.cc",
         "native/arguments.cc",
         "native/backends.cc",
+        "native/backends/changes.cc",
         "native/backends/epoll.cc",
         "native/backends/poll.cc",
         "native/backends/readiness.cc",

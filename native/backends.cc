@@ -122,9 +122,9 @@ napi_value CreateBackend(napi_env env, napi_callback_info info) {
   const std::string wanted(name, length);
   errno = EINVAL;
   std::shared_ptr<Backend> backend;
-  if (wanted == "select") backend = MakeSelectBackend();
-  if (wanted == "poll") backend = MakePollBackend();
-  if (wanted == "epoll") backend = MakeEpollBackend();
+  if (wanted == "select") backend = WithChanges(MakeSelectBackend());
+  if (wanted == "poll") backend = WithChanges(MakePollBackend());
+  if (wanted == "epoll") backend = WithChanges(MakeEpollBackend());
   if (!backend) return arguments.Return(-errno);
 
   auto* bound = new Bound(std::move(backend), arguments.Data<Environment>());

@@ -54,6 +54,9 @@ class Backend {
   virtual bool IsReadyNow() const { return false; }
 };
 
+// A backend that also reports the notifications of files; null where `inner` is.
+std::unique_ptr<Backend> WithChanges(std::unique_ptr<Backend> inner);
+
 std::unique_ptr<Backend> MakeSelectBackend();
 std::unique_ptr<Backend> MakePollBackend();
 // Null where the kernel gives no epoll instance (errno says why).

@@ -133,20 +133,14 @@ class SelectBackend final : public Backend {
   int Complete(Ready* ready, bool is_guess) {
     const int count = PollUntil(reported_.data(), reported_.size(), Deadline(0));
     if (count < 0) return count;
-    int events = 0;
     for (const pollfd& entry : reported_) {
-      // What select(2) calls exceptional may be told once only, so that poll(2) finds it no more:
-      // /proc/self/mountinfo (proc(5)).
-      const bool is_except = !is_guess && (Word(&ready_, kExcept, entry.fd) & BitOf(entry.fd)) != 0;
-      const int bits = is_except ? entry.revents | POLLPRI : entry.revents;
-      if (bits != 0) {
-        ready->Push(entry.fd, bits);
-        events++;
+      if (entry.revents != 0) {
+        ready->Push(entry.fd, entry.revents);
       } else if (!is_guess && (entry.events & POLLIN) == 0 && IsReadable(entry.fd)) {
         Mute(entry.fd);
       }
     }
-    return events;
+    return count;
   }
 
   int words_ = 0;                // of each set
