@@ -42,6 +42,8 @@ export class Interrupt {
     this.#source = typeof source === 'object' ? source : undefined;
     this.fd = kernel.createInterrupt(this.#source?.fd ?? -1);
     if (this.fd < 0) this.#source?.close();
+    // What is pending from before is no news.
+    this.drain();
   }
 
   get hasSignals(): boolean {

@@ -255,16 +255,17 @@ export class MainLoop implements Loop<Transport> {
   /** Waits. Interrupts that bring no signal do not end the wait. */
   #wait(turnAtMs: number): number {
     const { interrupt } = this.#wakeups;
-    // A debugger may close the map meanwhile.
-    while (!this.isClosed) {
+    let count: number;
+    do {
       const leftMs = Math.max(0, turnAtMs - this.nowMs);
-      const count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
+      count = this.#backend.wait(Math.min(leftMs, interrupt.longestWaitMs), this.#ready);
       const isInterrupt = count === 1 && this.#ready[0] === interrupt.fd;
       const isCut = count === 0 && leftMs > interrupt.longestWaitMs;
-      if (!isInterrupt && !isCut) return count;
-      if (interrupt.drain()) return 0;
-    }
-    return 0;
+      if (!isInterrupt && !isCut) break;
+      count = 0;
+    } while (!interrupt.drain() && !this.isClosed);
+    // A debugger may have closed the map meanwhile.
+    return this.isClosed ? 0 : count;
   }
 
   /** All of a turn but the wait: dispatches what it reported, and runs what is due. */

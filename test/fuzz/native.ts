@@ -1,10 +1,11 @@
 /** Every native function, called with random arguments in random order. */
+import os from 'node:os';
 import { types } from 'node:util';
 
 import fc from 'fast-check';
 
 import { binding, type SlabCalls } from '../../lib/system/binding';
-import type { LoopBackend } from '../../lib/system/kernel';
+import type { LoopBackend, SignalSource } from '../../lib/system/kernel';
 import { anyCall, type Callable, type Face, valueOf } from './steps';
 import { Made, oneOf, owned, PLACES } from './values';
 
@@ -57,7 +58,8 @@ export const FUNCTIONS: Readonly<Record<string, readonly Place[]>> = {
   duplicate: ['fd'],
   wake: ['fd'],
   drainWakeup: ['fd'],
-  createInterrupt: [],
+  createInterrupt: ['fd'],
+  createSignals: [],
   drainInterrupt: ['fd'],
 };
 
@@ -103,6 +105,23 @@ function isLeftOut(name: string, args: readonly unknown[]): boolean {
   return family !== constants['AF_UNIX'] && args[1].length >= 16;
 }
 
+/** It has five descriptors, so it is closed at once. */
+function tryOut(source: SignalSource | number): void {
+  if (typeof source === 'number') return;
+  const numbers: unknown[] = [os.constants.signals.SIGUSR2, 9, 0, -1, 65, 1.5, 2 ** 40, '', null];
+  for (const each of numbers) {
+    valueOf(() => source.watch(each as number));
+    valueOf(() => source.take(each as Int32Array));
+    source.take(new Int32Array(1));
+    valueOf(() => {
+      source.unwatch(each as number);
+    });
+  }
+  source.close();
+  source.watch(os.constants.signals.SIGUSR2);
+  source.close();
+}
+
 /** `next` takes the next step, within a callback of this one. */
 export function nativeFace(next: () => void): Face {
   const backends: LoopBackend[] = [];
@@ -120,6 +139,7 @@ export function nativeFace(next: () => void): Face {
       if (slabs.length > MOST_SLABS) slabs.shift();
     }
     if (name === 'socketpair' && result === 0) (args[2] as Int32Array).subarray(0, 2).forEach(own);
+    if (name === 'createSignals') tryOut(result as SignalSource | number);
     if (typeof result !== 'number' || result < 0) return;
     if (name === 'resolve') lookups.push(result);
     if (name === 'socket') {

@@ -46,7 +46,7 @@ onEverySystemMap('a debugger', (map) => {
     const script = `
       const { DefaultSocketMap } = require('asynchia/maps');
       const map = (globalThis.map = new DefaultSocketMap());
-      require('node:fs').writeSync(1, 'ready');
+      map.callIn(0, () => require('node:fs').writeSync(1, 'ready'));
       map.runSync();`;
     const program = new Program(process.execPath, ['--inspect=0', '-e', script], {
       ASYNCHIA_MAP: map().backend,

@@ -9,7 +9,7 @@ import { onEverySystemMap } from '../support/maps';
 import { root } from '../support/processes';
 import { Recorder } from '../support/recorder';
 import { createSocket, tcpPair } from '../support/streams';
-import { expectQuiet, turnUntil } from '../support/turns';
+import { expectQuiet, turnUntil, until } from '../support/turns';
 
 let shop: Workshop;
 beforeEach(() => (shop = new Workshop()));
@@ -220,6 +220,25 @@ onEverySystemMap('descriptors that others share', (map) => {
     }
     expect(handler.ends).toBe(0);
     expect(handler.closed).toBe(false);
+  });
+
+  test('a change notification is delivered inside Node’s loop, too', async () => {
+    const file = shop.open('/proc/self/mountinfo', fs.O_RDONLY);
+    let times = 0;
+    class Mounts extends Handler {
+      override handleExcept(): void {
+        times++;
+      }
+    }
+    new Mounts(map(), Socket.borrow(file));
+    expectQuiet(map());
+    const running = map().run();
+    for (const wanted of [1, 2, 3]) {
+      if (!remount(shop.folder)) break;
+      await until(() => times >= wanted, 'the notification');
+    }
+    map().close();
+    await running;
   });
 });
 
