@@ -1,5 +1,4 @@
 /** The notifier: calls the handlers' callbacks, and handles what they throw. */
-import type { AsyncResource } from 'node:async_hooks';
 import util from 'node:util';
 
 import { typeError } from './system/arguments';
@@ -22,7 +21,7 @@ export class Notifier implements Callbacks {
    */
   readObj(handler: Handler): void {
     try {
-      this.settle(handler, contextOf(handler).runInAsyncScope(read, undefined, handler));
+      this.settle(handler, handler[transportOf].runInAsyncScope(read, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -31,7 +30,7 @@ export class Notifier implements Callbacks {
   /** Calls `handleWrite`: a write would not block. asynchia's `write_obj`. */
   writeObj(handler: Handler): void {
     try {
-      this.settle(handler, contextOf(handler).runInAsyncScope(write, undefined, handler));
+      this.settle(handler, handler[transportOf].runInAsyncScope(write, undefined, handler));
     } catch (error) {
       report(handler, error);
     }
@@ -102,7 +101,9 @@ export class Notifier implements Callbacks {
       handler.socketMap[loopOf].raise(unhandled);
     };
     try {
-      const result: unknown = contextOf(handler).runInAsyncScope(() => handler.handleError(error));
+      const result: unknown = handler[transportOf].runInAsyncScope(() =>
+        handler.handleError(error),
+      );
       if (isThenable(result)) result.then(undefined, raise);
     } catch (unhandled) {
       raise(unhandled);
@@ -129,7 +130,7 @@ export class Notifier implements Callbacks {
 
   #call(handler: Handler, callback: () => Handled): void {
     try {
-      this.settle(handler, contextOf(handler).runInAsyncScope(callback));
+      this.settle(handler, handler[transportOf].runInAsyncScope(callback));
     } catch (error) {
       report(handler, error);
     }
@@ -139,11 +140,6 @@ export class Notifier implements Callbacks {
 // Functions of their own: a closure a call would cost more than the call.
 const read = (handler: Handler): Handled => handler.handleRead();
 const write = (handler: Handler): Handled => handler.handleWrite();
-
-/** The asynchronous context in which a handler was made, and is called back. */
-function contextOf(handler: Handler): AsyncResource {
-  return handler[transportOf].context;
-}
 
 /** Reports to the map's own notifier, which may stand before this one. */
 function report(handler: Handler, error: unknown): void {

@@ -83,7 +83,7 @@ export class AcceptHandler extends Handler {
    * the code `ERR_CLOSED`.
    */
   bind(address: Address): void {
-    this[transportOf].bind(address);
+    this[transportOf].bindTo(address);
   }
 
   /**

@@ -69,9 +69,8 @@ export class LineReader implements HeldInput {
 
   deliverLater(): void {
     if (this.#owner.socketMap.closed) return;
-    const { context } = this.#transport;
     this.#owner.socketMap.callSynchronized(() => {
-      context.runInAsyncScope(() => {
+      this.#transport.runInAsyncScope(() => {
         this.#deliver();
       });
     });

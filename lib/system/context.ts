@@ -4,14 +4,6 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 
-/** Destroyed when its handler is closed, not when it is collected. */
-const OF_HANDLER = { requireManualDestroy: true };
-
-/** The context of a new handler's callbacks: what is current where the handler is made. */
-export function handlerContext(): AsyncResource {
-  return new AsyncResource('asynchia.Handler', OF_HANDLER);
-}
-
 /** The context of the caller, for a function that is called later. */
 export function callContext(): AsyncResource {
   return new AsyncResource('asynchia.Call');

@@ -26,7 +26,11 @@ const { broken, endRequested, hungUp, inputEnded, inputParked, inputShut, linger
 const { outputShut, readable } = Flag;
 
 export abstract class EndingTransport<O extends IdleOwner> extends WritingTransport<O> {
-  #lingerTimer: Timer | undefined = undefined;
+  declare private lingerTimer: Timer | undefined;
+
+  static {
+    this.prototype.lingerTimer = undefined;
+  }
 
   /** Sends all buffered output, then closes. What the peer still sends is discarded. */
   end(): void {
@@ -110,7 +114,7 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
 
   protected override release(): void {
     super.release();
-    this.#lingerTimer?.cancel();
+    this.lingerTimer?.cancel();
   }
 
   #hasInputEnded(phase: Phase): boolean {
@@ -217,7 +221,7 @@ export abstract class EndingTransport<O extends IdleOwner> extends WritingTransp
   /** Gives the peer time to end, or to take some of what was sent; each time it does, as long again. */
   #waitForPeer(): void {
     const before = this.#untaken();
-    this.#lingerTimer = this.loop.callIn(LINGER_SECONDS, () => {
+    this.lingerTimer = this.loop.callIn(LINGER_SECONDS, () => {
       if (this.#untaken() < before) this.#waitForPeer();
       else this.close();
     });

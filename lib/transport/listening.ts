@@ -69,7 +69,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     }
     this.failure = undefined;
     try {
-      this.context.runInAsyncScope(() => {
+      this.runInAsyncScope(() => {
         this.#restAfter(failure);
       });
     } catch (error) {
@@ -97,7 +97,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     else this.socket.setsockopt(constants.SOL_SOCKET, option, true);
   }
 
-  bind(address: Address): void {
+  bindTo(address: Address): void {
     if (this.isClosed) this.openSocket('bind');
     const { family, packed } = packAddress(address, this.loop.kernel);
     const isOurs = this.socket === undefined;

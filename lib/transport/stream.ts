@@ -30,7 +30,11 @@ const RARE = ENDING | POLLPRI | POLLNVAL;
 
 export class StreamTransport extends EndingTransport<IdleOwner> {
   /** Undefined but in phase `connecting`. */
-  #attempt: ConnectAttempt | undefined = undefined;
+  declare private attempt: ConnectAttempt | undefined;
+
+  static {
+    this.prototype.attempt = undefined;
+  }
 
   override interest(): number {
     const { flags, phase } = this;
@@ -99,14 +103,14 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
     if (phase >= listening) throw new SystemError('connect', Errno.isConnected);
     this.enter(connecting);
     this.begin();
-    this.#attempt = new ConnectAttempt(this);
-    this.#attempt.begin(parsed);
+    this.attempt = new ConnectAttempt(this);
+    this.attempt.begin(parsed);
   }
 
   /** What `handleTimeout` does by default. */
   timeOut(): void {
-    if (this.#attempt === undefined) this.close();
-    else this.#attempt.timeOut();
+    if (this.attempt === undefined) this.close();
+    else this.attempt.timeOut();
   }
 
   setIdleTimeout(seconds: number): void {
@@ -185,9 +189,9 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
   }
 
   #settleConnect(): void {
-    const outcome = this.#attempt?.settle() ?? 'connected';
+    const outcome = this.attempt?.settle() ?? 'connected';
     if (outcome === 'pending') return;
-    this.#attempt = undefined;
+    this.attempt = undefined;
     if (outcome === 'connected') {
       this.enter(open);
       this.idle?.bytesMoved();

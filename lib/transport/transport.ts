@@ -2,10 +2,11 @@
  * Transport: owns the state of one descriptor, between a loop and a handler. This file holds what
  * every kind shares: the phase, the registration, the socket, and how it closes.
  */
+import { AsyncResource } from 'node:async_hooks';
+
 import type { Socket, SocketHolder, SocketSurface } from '../sockets/socket';
 import { checkInteger, typeError } from '../system/arguments';
 import { Errno } from '../system/constants';
-import { handlerContext } from '../system/context';
 import { closedError, noSocketError, SystemError } from '../system/errors';
 import { POLLIN, POLLOUT, POLLRDHUP } from '../system/readiness';
 
@@ -20,11 +21,18 @@ const { outputShut, readable, writable } = Flag;
 /** Accepted sockets that no transport has taken over yet. */
 export const unclaimed = new WeakSet<SocketSurface>();
 
+/** Destroyed when it is closed, not when it is collected. */
+const OF_HANDLER = { requireManualDestroy: true };
+
 /**
  * The loop knows a transport by `interest`, `ready`, `pending`, `flush`, `close` and the three
- * numbers of its registration. All else is for the handler above, its owner.
+ * numbers of its registration. All else is for the handler above, its owner. It is the asynchronous
+ * resource in whose scope all callbacks of the owner run.
  */
-export abstract class Transport<O extends Owner = Owner> implements SocketHolder {
+export abstract class Transport<O extends Owner = Owner>
+  extends AsyncResource
+  implements SocketHolder
+{
   /** The descriptor that it is registered under; -1 where under none. */
   fd = -1;
   /** What the backend watches the descriptor for; 0: it is not watched. */
@@ -37,14 +45,18 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
   /** Undefined until there is one. */
   socket: SocketSurface | undefined = undefined;
   /** What a transfer, the attempt to connect or the registration failed with. */
-  failure: SystemError | undefined = undefined;
-  /** In which all callbacks are called. */
-  readonly context = handlerContext();
+  declare failure: SystemError | undefined;
   readonly loop: Loop<Transport>;
   readonly owner: O;
   callbacks: Callbacks;
 
+  static {
+    // On the prototype, as the rare fields of the classes below: there they cost no memory.
+    this.prototype.failure = undefined;
+  }
+
   constructor(loop: Loop<Transport>, owner: O) {
+    super('asynchia.Handler', OF_HANDLER);
     this.loop = loop;
     this.owner = owner;
     this.callbacks = loop.notifier;
@@ -174,7 +186,7 @@ export abstract class Transport<O extends Owner = Owner> implements SocketHolder
         this.loop.asCallback(() => {
           this.callbacks.cleanupObj(this.owner);
         });
-        this.context.emitDestroy();
+        this.emitDestroy();
       }
     }
   }
