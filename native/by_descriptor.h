@@ -22,6 +22,11 @@ class ByDescriptor {
     values_[index] = value;
   }
 
+  void Clear(int fd) {
+    const auto index = static_cast<size_t>(fd);
+    if (fd >= 0 && index < values_.size()) values_[index] = T{};
+  }
+
   // One more than the highest descriptor that may have a value.
   int End() const { return static_cast<int>(values_.size()); }
 

@@ -113,7 +113,7 @@ class OwnedDescriptors {
       const int flags = fcntl(fd, F_GETFL);
       if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     }
-    facts_.Set(fd, 0);
+    facts_.Clear(fd);
   }
 
   ByDescriptor<uint8_t> facts_;

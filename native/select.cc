@@ -107,6 +107,7 @@ napi_value EpollWait(napi_env env, napi_callback_info info) {
   }
   constexpr size_t kMostEvents = 1 << 16;
   std::vector<epoll_event> events(std::min(pairs.length / 2, kMostEvents));
+  if (events.empty()) return arguments.Return(-EINVAL);
   EpollWaiter* waiter = &arguments.Data<Environment>()->epoll_waiter;
   const int count =
       waiter->Until(epoll_fd, events.data(), static_cast<int>(events.size()), Deadline(timeout_ms));

@@ -139,7 +139,9 @@ napi_value Accept(napi_env env, napi_callback_info info) {
 }
 
 napi_value AcceptedAddress(napi_env env, napi_callback_info info) {
-  const auto* environment = Arguments(env, info).Data<Environment>();
+  const Arguments arguments(env, info);
+  const auto* environment = arguments.Data<Environment>();
+  if (environment == nullptr) return nullptr;
   return AddressObject(env, environment->accepted, environment->accepted_length);
 }
 
