@@ -6,7 +6,7 @@ import { AcceptHandler, constants, Handler, IOHandler, Socket } from '../../lib'
 import { binding } from '../../lib/system/binding';
 import { flagsOf, Workshop } from '../support/descriptors';
 import { onEverySystemMap } from '../support/maps';
-import { root } from '../support/processes';
+import { Program, root } from '../support/processes';
 import { Recorder } from '../support/recorder';
 import { createSocket, tcpPair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
@@ -67,6 +67,36 @@ onEverySystemMap('descriptors that are no sockets', (map) => {
     expectQuiet(map());
     expect(handler.closed).toBe(false);
     handler.close();
+  });
+
+  test('a hang-up of a terminal is an end without an error', async () => {
+    const reader = `
+      const { IOHandler, Socket, DefaultSocketMap } = require('asynchia');
+      const map = new DefaultSocketMap();
+      class Reader extends IOHandler {
+        handleRead() { console.log('read ' + this.read(100).toString().trim()); }
+        handleClose(error) { console.log('closed ' + error); }
+        handleCleanup() { map.close(); }
+      }
+      new Reader(map, Socket.fromFd(Number(process.argv[1]))).setReadable(true);
+      map.callIn(0, () => console.log('ready'));
+      map.runSync();`;
+    const terminal = `
+import os, subprocess, sys
+master, slave = os.openpty()
+command = [sys.argv[1], '-e', sys.argv[2], str(slave)]
+program = subprocess.Popen(command, pass_fds=[slave], stdout=subprocess.PIPE)
+os.close(slave)
+program.stdout.readline()
+os.write(master, b'text\\n')
+program.stdout.readline()
+os.close(master)
+sys.stdout.write(program.stdout.read().decode())
+sys.exit(program.wait())`;
+    const args = ['-c', terminal, process.execPath, reader];
+    const program = new Program('python3', args, { ASYNCHIA_MAP: map().backend });
+    expect(await program.ends()).toBe(0);
+    expect(program.stdout).toBe('closed undefined\n');
   });
 
   test('an IOHandler reads a character device', () => {
