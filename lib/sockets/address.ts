@@ -2,7 +2,7 @@
 import { bytesOf, checkInteger, rangeError, typeError } from '../system/arguments';
 import { binding } from '../system/binding';
 import { lookupError } from '../system/errors';
-import type { Kernel } from '../system/kernel';
+import type { Kernel, SocketFile } from '../system/kernel';
 
 import type { SocketAddress } from '../system/address-types';
 import { constants } from '../system/constants';
@@ -118,6 +118,12 @@ export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
 export function isInFileSystem(path: string | Buffer): boolean {
   const first = typeof path === 'string' ? path.charCodeAt(0) : path[0];
   return first !== undefined && first > 0;
+}
+
+/** The file of a socket at an address; undefined if there is none. */
+export function socketFileAt(address: SocketAddress, kernel: Kernel): SocketFile | undefined {
+  const isFile = 'path' in address && isInFileSystem(address.path);
+  return isFile ? kernel.socketFile(address.path) : undefined;
 }
 
 /** The family of an address: `AF_UNIX`, `AF_INET` or `AF_INET6`. */

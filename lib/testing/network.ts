@@ -2,6 +2,7 @@
 import type { InetAddress, SocketAddress, UnixAddress } from '../system/address-types';
 import { familyOf, isInFileSystem } from '../sockets/address';
 import { constants } from '../system/constants';
+import type { SocketFile } from '../system/kernel';
 
 import { Errno } from './description';
 import type { Simulation } from './simulation';
@@ -40,6 +41,20 @@ export class Network {
     const { local } = stream;
     const isFile = local !== undefined && 'path' in local && isInFileSystem(local.path);
     if (!isFile) this.#bound.delete(stream);
+  }
+
+  /** The file of a bound Unix path. */
+  socketFile(path: string | Buffer): SocketFile | undefined {
+    const [stream] = this.#boundTo({ path });
+    if (stream === undefined) return undefined;
+    return {
+      isDead: () => stream.phase === 'closed',
+      remove: () => {
+        const isRemoved = this.#bound.delete(stream);
+        if (isRemoved) this.#simulation.traceCall('unlink', [path], 0);
+        return isRemoved;
+      },
+    };
   }
 
   /** listen(2). */
