@@ -13,6 +13,7 @@
 #include <string>
 
 #include "environment.h"
+#include "status.h"
 
 namespace asynchia {
 namespace {
@@ -31,6 +32,17 @@ std::string Host(const sockaddr_storage& address) {
   // A link-local address means nothing without its interface.
   return in6.sin6_scope_id == 0 ? text
                                 : std::string(text) + "%" + std::to_string(in6.sin6_scope_id);
+}
+
+// The text of a Unix path; its bytes where they are not UTF-8, which a string would not keep.
+napi_value Path(napi_env env, const char* path, size_t length) {
+  napi_value value = nullptr;
+  if (!Ok(napi_create_string_utf8(env, path, length, &value))) return nullptr;
+  char again[sizeof(sockaddr_un::sun_path) + 1];
+  size_t count = 0;
+  if (!Ok(napi_get_value_string_utf8(env, value, again, sizeof again, &count))) return nullptr;
+  if (count == length && std::equal(path, path + length, again)) return value;
+  return Napi::Buffer<char>::Copy(env, path, length);
 }
 
 // (host, port, isName): packed, or undefined where the host is not a numeric address or, given that
@@ -125,7 +137,7 @@ napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_
   size_t path_length = whole > kPathOffset ? whole - kPathOffset : 0;
   const char* path = local.sun_path;
   if (path_length > 0 && path[0] != '\0') path_length = strnlen(path, path_length);
-  object.Text("path", path, path_length);
+  object.Set("path", Path(env, path, path_length));
   return object.Done();
 }
 

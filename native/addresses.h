@@ -8,7 +8,7 @@
 
 namespace asynchia {
 
-// { host, port, family } or { path }.
+// { host, port, family }, { path } or { family, bytes }.
 napi_value AddressObject(napi_env env, const sockaddr_storage& address, socklen_t length);
 
 napi_value PackedAddress(napi_env env, const sockaddr* address, socklen_t length);

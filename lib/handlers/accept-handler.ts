@@ -73,9 +73,25 @@ export class AcceptHandler extends Handler {
   }
 
   /**
+   * Has `bind` to a Unix path replace the file that a listener has left there: a socket file to which
+   * no socket is bound any more (connect(2): `ECONNREFUSED`), as where a process was killed. What is
+   * in use, and a file of any other kind, is left alone: `EADDRINUSE`. Of two processes that replace
+   * the same file in the same instant, the later one can take the path from the other.
+   *
+   * @throws `Error` with the code `ERR_CLOSED`.
+   */
+  reusePath(): void {
+    this[transportOf].reusePath();
+  }
+
+  /**
    * Binds the listener to an address, and makes its socket if it has none. bind(2). A host name is
    * resolved at once and blocks the thread: use it while a server is set up. After a failure,
    * `bind` may be called again.
+   *
+   * The file of a Unix path is removed when the listener is closed, if it is still the one that
+   * `bind` has made. It stays where the socket was detached, where it is borrowed, and where the
+   * process or the worker thread ends without closing the listener: see `reusePath`.
    *
    * @param address - Port 0 has the kernel choose one: `this.socket.getsockname()` returns it.
    * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EADDRINUSE`, `EACCES`,

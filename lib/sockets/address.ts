@@ -2,7 +2,7 @@
 import { bytesOf, checkInteger, rangeError, typeError } from '../system/arguments';
 import { binding } from '../system/binding';
 import { lookupError } from '../system/errors';
-import type { Kernel } from '../system/kernel';
+import type { Kernel, SocketFile } from '../system/kernel';
 
 import type { SocketAddress } from '../system/address-types';
 import { constants } from '../system/constants';
@@ -45,10 +45,12 @@ function parseInet(host: unknown, port: unknown): PackedAddress | NamedAddress {
 }
 
 function parseUnix(path: unknown): PackedAddress {
-  if (typeof path !== 'string') throw typeError('address path', path, 'a string');
-  const bytes = Buffer.from(path, 'utf8');
+  if (typeof path !== 'string' && !ArrayBuffer.isView(path)) {
+    throw typeError('address path', path, 'a string or a Uint8Array');
+  }
+  const bytes = Buffer.from(bytesOf('address path', path));
   // In an abstract name NUL is an ordinary byte. unix(7)
-  if (path.indexOf('\0') > 0) throw rangeError('address path', path, "free of '\\0'");
+  if (bytes.indexOf(0) > 0) throw rangeError('address path', path, "free of '\\0'");
   const packed = binding.packUnix(bytes);
   if (packed === undefined) {
     throw rangeError('address path', path, '1 to 108 bytes long (unix(7))');
@@ -73,7 +75,7 @@ export type ParsedAddress = PackedAddress | NamedAddress;
 
 /** Reads an address. Throws a TypeError or RangeError where it is none. */
 export function parseAddress(address: unknown): ParsedAddress {
-  if (typeof address === 'string') return parseUnix(address);
+  if (typeof address === 'string' || ArrayBuffer.isView(address)) return parseUnix(address);
   if (Array.isArray(address)) {
     if (address.length !== 2) throw typeError('address', address, EXPECTED);
     return parseInet(address[0], address[1]);
@@ -110,6 +112,18 @@ export function inet4Address(host: number, port: number): SocketAddress {
 export function resolvedAddress(packed: Buffer, port: number): SocketAddress {
   const found = unpackAddress(packed);
   return 'host' in found ? { ...found, port } : found;
+}
+
+/** Whether a Unix path is that of a file: neither an abstract name nor empty. unix(7) */
+export function isInFileSystem(path: string | Buffer): boolean {
+  const first = typeof path === 'string' ? path.charCodeAt(0) : path[0];
+  return first !== undefined && first > 0;
+}
+
+/** The file of a socket at an address; undefined if there is none. */
+export function socketFileAt(address: SocketAddress, kernel: Kernel): SocketFile | undefined {
+  const isFile = 'path' in address && isInFileSystem(address.path);
+  return isFile ? kernel.socketFile(address.path) : undefined;
 }
 
 /** The family of an address: `AF_UNIX`, `AF_INET` or `AF_INET6`. */

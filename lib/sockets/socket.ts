@@ -12,7 +12,7 @@ import {
 import { binding } from '../system/binding';
 import { systemKernel } from '../system/system-kernel';
 import { checked, SystemError } from '../system/errors';
-import type { Kernel } from '../system/kernel';
+import type { Kernel, SocketFile } from '../system/kernel';
 
 import { inet4Address, packAddress, unpackAddress } from './address';
 import type { Address, SocketAddress } from '../system/address-types';
@@ -24,6 +24,8 @@ const NOTHING = Buffer.alloc(0);
 
 /** The key of what a socket calls once, when its descriptor is closed or given away. */
 export const whenGone: unique symbol = Symbol('whenGone');
+/** The key of the file that a socket removes when it is closed. */
+export const ownFile: unique symbol = Symbol('ownFile');
 /** The key of the transport that has a socket. */
 export const holderOf: unique symbol = Symbol('holderOf');
 
@@ -41,7 +43,12 @@ export interface SocketHolder {
  */
 export type SocketSurface = Omit<
   Socket,
-  'kernel' | 'isBorrowed' | typeof whenGone | typeof holderOf | typeof util.inspect.custom
+  | 'kernel'
+  | 'isBorrowed'
+  | typeof whenGone
+  | typeof ownFile
+  | typeof holderOf
+  | typeof util.inspect.custom
 >;
 
 /** A connection that `Socket.accept` has returned. */
@@ -65,6 +72,8 @@ export class Socket {
   /** @internal */
   declare [whenGone]: (() => void) | undefined;
   /** @internal */
+  declare [ownFile]: SocketFile | undefined;
+  /** @internal */
   [holderOf]: SocketHolder | undefined = undefined;
   #fd: number;
   #role: SocketRole;
@@ -74,6 +83,7 @@ export class Socket {
     this.prototype.kernel = systemKernel;
     this.prototype.isBorrowed = false;
     this.prototype[whenGone] = undefined;
+    this.prototype[ownFile] = undefined;
   }
 
   private constructor(fd: number, role: SocketRole) {
@@ -214,7 +224,11 @@ export class Socket {
     this.#fd = -1;
     this[holderOf]?.socketGone(this);
     if (this.isBorrowed) this.kernel.disown(fd);
-    else this.kernel.close(fd);
+    else {
+      // First: while the socket is open, the number of its inode is no other file's.
+      this[ownFile]?.remove();
+      this.kernel.close(fd);
+    }
     this[whenGone]?.();
   }
 
@@ -235,6 +249,8 @@ export class Socket {
 
   /**
    * Binds the socket to an address. bind(2). A host name is resolved at once and blocks the thread.
+   * The file of a Unix path stays when the socket is closed; an `AcceptHandler` removes what its own
+   * `bind` has made.
    *
    * @throws `TypeError` or `RangeError` for the address; `SystemError`: `EADDRINUSE`, `EACCES`,
    * `EADDRNOTAVAIL`, `EINVAL` if it is bound already, `ENOTFOUND` for an unknown name.

@@ -18,8 +18,11 @@ export interface InetAddress {
  * unless its path is empty.
  */
 export interface UnixAddress {
-  /** The path. A leading `'\0'` marks an abstract name. Empty if the socket is not bound. */
-  readonly path: string;
+  /**
+   * The path: its text, or its bytes where they are not UTF-8. A leading NUL marks an abstract name.
+   * `''` if the socket is not bound.
+   */
+  readonly path: string | Buffer;
 }
 
 /**
@@ -36,10 +39,18 @@ export interface RawAddress {
 /** An address as the library returns it: of `getsockname`, `getpeername` and `accept`. */
 export type SocketAddress = InetAddress | UnixAddress | RawAddress;
 
+/** Text for a reader: bytes that are not UTF-8 are shown as `\\xff`. */
+export function pathText(path: string | Buffer): string {
+  if (typeof path === 'string') return path;
+  return path
+    .toString('latin1')
+    .replace(/[^\0 -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
 /** An address as text: `127.0.0.1:80`, `[::1]:80`, `/path`, `@abstract`; empty if there is none. */
 export function addressText(address: SocketAddress | undefined): string {
   if (address === undefined) return '';
-  if ('path' in address) return address.path.replace('\0', '@');
+  if ('path' in address) return pathText(address.path).replace('\0', '@');
   if ('bytes' in address) {
     return `family ${address.family} ${Buffer.from(address.bytes).toString('hex')}`;
   }
@@ -49,11 +60,11 @@ export function addressText(address: SocketAddress | undefined): string {
 
 /**
  * An address as users may write it: `[host, port]` as in Python, `{ host, port }`, `'/path'` or
- * `{ path }`.
+ * `{ path }`. A path may be a `Uint8Array`: its bytes.
  *
  * A host is a numeric address or a host name; the empty host is every IPv4 interface (`0.0.0.0`),
  * as in Python. A port is an integer from 0 to 65535; 0 has `bind` choose a free one. A path has 1
- * to 108 bytes (unix(7)); a leading `'\0'` makes it an abstract name. Any other value is a
+ * to 108 bytes (unix(7)); a leading NUL makes it an abstract name. Any other value is a
  * `TypeError` or `RangeError` of the method that takes it.
  */
 export type Address =
@@ -65,8 +76,9 @@ export type Address =
       readonly port: number;
     }
   | string
+  | Uint8Array
   | {
-      /** A path, or an abstract name with a leading `'\0'`. */
-      readonly path: string;
+      /** A path, or an abstract name with a leading NUL: its text, as UTF-8, or its bytes. */
+      readonly path: string | Uint8Array;
     }
   | RawAddress;

@@ -18,7 +18,7 @@ export interface SlabCalls {
   readonly send: () => void;
 }
 
-interface Binding extends Omit<Kernel, 'read'> {
+interface Binding extends Omit<Kernel, 'read' | 'socketFile'> {
   recvWhole(fd: number, bytes: Uint8Array): number;
   sendWhole(fd: number, bytes: Uint8Array): number;
 

@@ -65,8 +65,9 @@ export type ConstantName =
  */
 export const constants = binding.constants as Readonly<Record<ConstantName, number>>;
 
-const { EAGAIN, EALREADY, EBADF, ECONNABORTED, EINPROGRESS, EINTR, EINVAL } = os.constants.errno;
-const { EISCONN, ENOMEM, ENOTCONN, ENOTSOCK, EPIPE, ETIMEDOUT } = os.constants.errno;
+const { EADDRINUSE, EAGAIN, EALREADY, EBADF, ECONNABORTED, ECONNREFUSED } = os.constants.errno;
+const { EINPROGRESS, EINTR, EINVAL, EISCONN, ENOMEM, ENOTCONN } = os.constants.errno;
+const { ENOTSOCK, EPIPE, ETIMEDOUT } = os.constants.errno;
 
 /**
  * What `recvInto`, `send`, `sendMany` and `unread` of a `Socket` return if the call would block:
@@ -76,8 +77,10 @@ export const WOULD_BLOCK = -EAGAIN;
 
 /** Error numbers, negative as in the results of kernel calls. */
 export const Errno = {
+  addressInUse: -EADDRINUSE,
   badDescriptor: -EBADF,
   connectionAborted: -ECONNABORTED,
+  connectionRefused: -ECONNREFUSED,
   inProgress: -EINPROGRESS,
   interrupted: -EINTR,
   invalidArgument: -EINVAL,

@@ -2,7 +2,7 @@
 import os from 'node:os';
 import util from 'node:util';
 
-import { addressText, type SocketAddress } from './address-types';
+import { addressText, pathText, type SocketAddress } from './address-types';
 
 /** The name of a negative error number, and its meaning in words. */
 function describe(errno: number): [code: string, description: string] {
@@ -28,7 +28,10 @@ export class SystemError extends Error {
   readonly errno: number;
   /** The system call that failed: `'connect'`. */
   readonly syscall: string;
-  /** The host or path of the call; absent if the call had none. */
+  /**
+   * The host or path of the call; absent if the call had none. Of a path that is not UTF-8, each
+   * such byte is shown as `\\xff`.
+   */
   declare readonly address?: string;
   /** The port of the call; absent if the call had none. */
   declare readonly port?: number;
@@ -54,7 +57,7 @@ export class SystemError extends Error {
     this.errno = errno;
     this.syscall = syscall;
     if (where === undefined) return;
-    if ('path' in where) this.address = where.path;
+    if ('path' in where) this.address = pathText(where.path);
     if ('host' in where) {
       this.address = where.host;
       this.port = where.port;

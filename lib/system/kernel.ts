@@ -32,6 +32,14 @@ export interface SignalSource {
   close(): void;
 }
 
+/** The file that bind(2) has made for a Unix path. unix(7) */
+export interface SocketFile {
+  /** Whether no socket is bound to it any more. */
+  isDead(): boolean;
+  /** Removes it, unless its path is another file's by now. Returns whether it was removed. */
+  remove(): boolean;
+}
+
 /** The fields of the memory that a running loop shares with the native one that waits for it. */
 export const Control = {
   /** When a turn is due without any event, in milliseconds of `monotonicMs`. */
@@ -57,6 +65,8 @@ export interface Kernel {
   close(fd: number): number;
   bind(fd: number, packed: Uint8Array): number;
   connect(fd: number, packed: Uint8Array): number;
+  /** The file of a socket at a path; undefined if there is none, or a file of another kind. */
+  socketFile(path: string | Buffer): SocketFile | undefined;
   listen(fd: number, backlog: number): number;
   /** Writes the peer's family, host and port to `peer` if it has an IPv4 address. */
   accept(fd: number, peer: Int32Array): number;

@@ -6,6 +6,7 @@ import { binding } from './binding';
 import { constants } from './constants';
 import type { Kernel } from './kernel';
 import { RegisteredBuffer, Slab } from './slab';
+import { socketFile } from './socket-file';
 
 const { MSG_TRUNC } = constants;
 
@@ -56,7 +57,7 @@ function send(
   return binding.send(fd, bytes, offset, length, flags);
 }
 
-export const systemKernel: Kernel = { ...binding, read, recv, send };
+export const systemKernel: Kernel = { ...binding, read, recv, send, socketFile };
 
 /** The slab that received bytes are cut off from, for the calls that are no recv(2). */
 export { slab as receiveSlab };

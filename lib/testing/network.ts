@@ -1,7 +1,8 @@
 /** The simulated network: which sockets are bound to which addresses, and how they connect. */
 import type { InetAddress, SocketAddress, UnixAddress } from '../system/address-types';
-import { familyOf } from '../sockets/address';
+import { familyOf, isInFileSystem } from '../sockets/address';
 import { constants } from '../system/constants';
+import type { SocketFile } from '../system/kernel';
 
 import { Errno } from './description';
 import type { Simulation } from './simulation';
@@ -38,8 +39,22 @@ export class Network {
   /** A stream was closed. A Unix path stays in use: its file still exists. unix(7) */
   release(stream: Stream): void {
     const { local } = stream;
-    const isFile = local !== undefined && 'path' in local && !local.path.startsWith('\0');
+    const isFile = local !== undefined && 'path' in local && isInFileSystem(local.path);
     if (!isFile) this.#bound.delete(stream);
+  }
+
+  /** The file of a bound Unix path. */
+  socketFile(path: string | Buffer): SocketFile | undefined {
+    const [stream] = this.#boundTo({ path });
+    if (stream === undefined) return undefined;
+    return {
+      isDead: () => stream.phase === 'closed',
+      remove: () => {
+        const isRemoved = this.#bound.delete(stream);
+        if (isRemoved) this.#simulation.traceCall('unlink', [path], 0);
+        return isRemoved;
+      },
+    };
   }
 
   /** listen(2). */
@@ -84,7 +99,7 @@ export class Network {
   #connectUnix(stream: Stream, address: UnixAddress): number {
     const listener = this.#listenerAt(address);
     if (listener === undefined) {
-      const isFile = !address.path.startsWith('\0');
+      const isFile = isInFileSystem(address.path);
       return isFile && this.#boundTo(address).length === 0 ? -Errno.ENOENT : -Errno.ECONNREFUSED;
     }
     if (!hasRoom(listener)) return -Errno.EAGAIN;
@@ -134,10 +149,15 @@ function hasRoom(listener: Stream): boolean {
 
 /** Whether two addresses overlap: they are the same, or one is that of every interface. */
 function isSame(a: SocketAddress, b: SocketAddress): boolean {
-  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && a.path === b.path;
+  if ('path' in a || 'path' in b) return 'path' in a && 'path' in b && isSamePath(a.path, b.path);
   if ('bytes' in a || 'bytes' in b) return false;
   if (a.family !== b.family || a.port !== b.port) return false;
   return a.host === b.host || [a.host, b.host].includes(anyAddress(a.family).host);
+}
+
+/** A path is a Buffer only where it is no text, so that the two never mean the same. */
+function isSamePath(a: string | Buffer, b: string | Buffer): boolean {
+  return typeof a === 'string' || typeof b === 'string' ? a === b : a.equals(b);
 }
 
 /** The address of every interface. */

@@ -1,6 +1,6 @@
 /** The simulated kernel: a descriptor table, and the kernel calls over it. */
 import { binding } from '../system/binding';
-import type { Kernel, LoopBackend } from '../system/kernel';
+import type { Kernel, LoopBackend, SocketFile } from '../system/kernel';
 import { unpackAddress } from '../sockets/address';
 import type { SocketAddress } from '../system/address-types';
 import { constants } from '../system/constants';
@@ -87,6 +87,10 @@ export class SimKernel implements Kernel {
       const isShared = integerOption(stream, constants.SOL_SOCKET, constants.SO_REUSEPORT) !== 0;
       return this.#network.bind(stream, address, isShared);
     });
+  }
+
+  socketFile(path: string | Buffer): SocketFile | undefined {
+    return this.#network.socketFile(path);
   }
 
   connect(fd: number, packed: Uint8Array): number {

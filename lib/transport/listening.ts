@@ -1,6 +1,6 @@
 /** Listening: accepts connections, within limits, and rests where accepting fails. */
-import { Socket, whenGone } from '../sockets/socket';
-import { packAddress, unpackAddress } from '../sockets/address';
+import { ownFile, Socket, type SocketSurface, whenGone } from '../sockets/socket';
+import { packAddress, socketFileAt, unpackAddress } from '../sockets/address';
 import type { Address, SocketAddress } from '../system/address-types';
 import { checkInteger, rangeError, typeError } from '../system/arguments';
 import { constants, Errno } from '../system/constants';
@@ -29,6 +29,8 @@ export interface AcceptOwner extends Owner {
 export class ListeningTransport extends Transport<AcceptOwner> {
   /** Socket options that were set before there was a socket. */
   readonly #pendingOptions: number[] = [];
+  /** Whether `bind` replaces a file that no socket is bound to any more. */
+  #reusesPath = false;
   /** How many connections this turn accepts at most. */
   #burst = 1;
   #lastTurn = 0;
@@ -97,6 +99,11 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     else this.socket.setsockopt(constants.SOL_SOCKET, option, true);
   }
 
+  reusePath(): void {
+    if (this.isClosed) this.openSocket('reusePath');
+    this.#reusesPath = true;
+  }
+
   bindTo(address: Address): void {
     if (this.isClosed) this.openSocket('bind');
     const { family, packed } = packAddress(address, this.loop.kernel);
@@ -107,7 +114,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
       for (const option of this.#pendingOptions) {
         socket.setsockopt(constants.SOL_SOCKET, option, true);
       }
-      socket.bind(unpackAddress(packed));
+      this.#bindSocket(socket, unpackAddress(packed));
     } catch (error) {
       // The next address may be of another family.
       if (isOurs) this.dropSocket();
@@ -164,6 +171,21 @@ export class ListeningTransport extends Transport<AcceptOwner> {
   #checkLimits(): void {
     checkMaxConnections(this.owner.maxConnections);
     checkInteger('acceptsPerTurn', this.owner.acceptsPerTurn, 1);
+  }
+
+  /** The file that it makes goes when the socket is closed, whoever closes it. */
+  #bindSocket(socket: SocketSurface, address: SocketAddress): void {
+    const { kernel } = this.loop;
+    try {
+      socket.bind(address);
+    } catch (error) {
+      const isInUse = error instanceof SystemError && error.errno === Errno.addressInUse;
+      const left = isInUse && this.#reusesPath ? socketFileAt(address, kernel) : undefined;
+      if (left?.isDead() !== true || !left.remove()) throw error;
+      socket.bind(address);
+    }
+    const file = socketFileAt(address, kernel);
+    if (file !== undefined && socket instanceof Socket) socket[ownFile] = file;
   }
 
   /** Returns whether there may be more to accept. */

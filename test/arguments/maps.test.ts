@@ -166,6 +166,7 @@ describe('closed objects throw an error that says so', () => {
     ['listen', (handler) => handler.listen(1)],
     ['reuseAddr', (handler) => handler.reuseAddr()],
     ['reusePort', (handler) => handler.reusePort()],
+    ['reusePath', (handler) => handler.reusePath()],
   ];
   const lines: [string, (handler: LineHandler) => unknown][] = [
     ['sendAll', (handler) => handler.sendAll('x')],

@@ -134,6 +134,7 @@ export function publicFace(next: () => void): Face {
     shutdown: [option],
     reuseAddr: [],
     reusePort: [],
+    reusePath: [],
     bind: [address],
     listen: [count],
     serveForever: [address, count],

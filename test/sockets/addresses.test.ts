@@ -2,14 +2,19 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
+import vm from 'node:vm';
 
 import fc from 'fast-check';
 
-import { constants, Socket, type Address, type SocketAddress } from '../../lib';
+import { AcceptHandler, constants, Socket, type Address, type SocketAddress } from '../../lib';
 import { select } from '../../lib/select';
 import { Workshop } from '../support/descriptors';
 import { families, hasIPv6 } from '../support/families';
+import { onEveryMap } from '../support/maps';
 import { isInstalled } from '../support/processes';
+import { Recorder } from '../support/recorder';
+import { createSocket } from '../support/streams';
+import { turnUntil } from '../support/turns';
 
 const { AF_INET, AF_INET6, AF_UNIX } = constants;
 
@@ -61,7 +66,7 @@ describe.each(families)('returned addresses can be passed again: $name', ({ fami
     first.bind(anywhere(shop.folder));
     const address = first.getsockname();
     first.close();
-    if ('path' in address && !address.path.startsWith('\0')) rmSync(address.path);
+    if ('path' in address && address.path[0] !== '\0') rmSync(address.path);
     expect(bound(family, address)).toEqual(address);
   });
 });
@@ -232,6 +237,12 @@ describe('Unix addresses', () => {
     expect(made(AF_UNIX).getsockname()).toEqual({ path: '' });
   });
 
+  test('a path whose bytes are UTF-8 comes back as a string, U+FFFD included', () => {
+    const path = `${shop.folder}/\ufffd`;
+    expect(bound(AF_UNIX, { path: Buffer.from(path) })).toEqual({ path });
+    expect(bound(AF_UNIX, new TextEncoder().encode(`\0${path}`))).toEqual({ path: `\0${path}` });
+  });
+
   // Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
   const testWithPython = isInstalled('python3') ? test : test.skip;
   testWithPython('accept returns the abstract name of a socat client', () => {
@@ -248,6 +259,93 @@ s.send(b'hello')`;
     const { socket, address } = listener.accept()!;
     sockets.push(socket);
     expect(address).toEqual({ path: `\0${shop.folder}/peer` });
+  });
+});
+
+describe('a Unix path that is not UTF-8', () => {
+  /** Latin-1, a sequence that is cut off, an overlong one, a surrogate, and lone continuations. */
+  const NAMES = ['fa\xe7ade', 'cut\xe2\x82', '\xc0\xaf', '\xed\xa0\x80', '\x80'.repeat(60)];
+
+  describe.each(['/', '\0'])('behind %j', (first) => {
+    const named = (name: string): Buffer =>
+      Buffer.from(first === '/' ? `${shop.folder}/${name}` : `\0${shop.folder}${name}`, 'latin1');
+
+    test.each(NAMES)('comes back as its bytes, which can be handed in again: %j', (name) => {
+      const path = named(name);
+      const { listener, client } = reach(AF_UNIX, { path }, (at) => at);
+      const address = listener.getsockname();
+      expect(address).toEqual({ path });
+      expect('path' in address && Buffer.isBuffer(address.path)).toBe(true);
+      expect(client.getpeername()).toEqual(address);
+    });
+
+    test('is the address that accept returns', () => {
+      const listener = made(AF_UNIX);
+      listener.bind(`\0${shop.folder}/listener`);
+      listener.listen(1);
+      const client = made(AF_UNIX);
+      client.bind(named('fa\xe7ade'));
+      client.connect(listener.getsockname());
+      const { socket, address } = listener.accept()!;
+      sockets.push(socket);
+      expect(address).toEqual(client.getsockname());
+      expect(address).toEqual({ path: named('fa\xe7ade') });
+    });
+
+    test('is taken as bytes of another realm and as a view', () => {
+      const path = named('fa\xe7ade');
+      const foreign = vm.runInNewContext(`Uint8Array.of(${path.join()})`) as Uint8Array;
+      const view = new Uint8Array(path.length + 2).subarray(1, -1);
+      view.set(path);
+      expect(bound(AF_UNIX, foreign)).toEqual({ path });
+      for (const same of [path, { path }, foreign, { path: foreign }, view]) {
+        expect(() => made(AF_UNIX).bind(same)).toThrow('EADDRINUSE');
+      }
+    });
+  });
+
+  test('that is too long, empty, or has a NUL inside is refused like a string', () => {
+    for (const path of ['', `/${'\xe7'.repeat(108)}`, `\0${'\xe7'.repeat(108)}`, '/\xe7\0x']) {
+      expect(() => made(AF_UNIX).bind(Buffer.from(path, 'latin1'))).toThrow(RangeError);
+      expect(() => made(AF_UNIX).bind({ path: Buffer.from(path, 'latin1') })).toThrow(RangeError);
+    }
+  });
+
+  test('of 108 bytes fits', () => {
+    const path = Buffer.alloc(108, 0xe7);
+    path.write(`${shop.folder}/`);
+    expect(bound(AF_UNIX, path)).toEqual({ path });
+  });
+
+  test('is named in an error, its bytes as \\xff', () => {
+    const path = Buffer.from(`${shop.folder}/fa\xe7ade`, 'latin1');
+    expect(() => made(AF_UNIX).connect(path)).toThrow(
+      expect.objectContaining({
+        code: 'ENOENT',
+        address: `${shop.folder}/fa\\xe7ade`,
+        message: `connect ENOENT ${shop.folder}/fa\\xe7ade: no such file or directory`,
+      }) as Error,
+    );
+  });
+});
+
+onEveryMap('a handler connects to a Unix path that is not UTF-8', (map) => {
+  test.each(['/', '\0'])('behind %j', (first) => {
+    const path = Buffer.from(`${first}${shop.folder.slice(1)}/fa\xe7ade`, 'latin1');
+    const acceptor = new AcceptHandler(map());
+    acceptor.bind({ path });
+    acceptor.listen(1);
+    const other = createSocket(AF_UNIX);
+    expect(() => other.bind({ path })).toThrow('EADDRINUSE');
+    expect(() => other.connect(Buffer.concat([path, Buffer.of(0xe8)]))).toThrow(
+      first === '/' ? 'ENOENT' : 'ECONNREFUSED',
+    );
+    const client = new Recorder(map());
+    client.connect(acceptor.socket.getsockname());
+    turnUntil(map(), () => client.connected, 'the connection');
+    expect(client.socket.getpeername()).toEqual({ path });
+    expect(map().inspect().handlers[0]).toMatchObject({ localAddress: { path } });
+    other.close();
   });
 });
 
