@@ -97,6 +97,10 @@ int GuestLoop::Open() {
   Ignore(uv_idle_init(loop_, &idle_));
   Ignore(uv_timer_init(loop_, &timer_));
   prepare_.data = check_.data = idle_.data = timer_.data = poll_.data = this;
+  // From now on, also while no map runs: libuv aborts where it cannot register a descriptor, and
+  // whoever closes the wrong number by mistake may have closed this one.
+  WatchSleeper();
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_));
   return 0;
 }
 
@@ -312,7 +316,7 @@ void GuestLoop::WatchAnew(const Backend& backend) {
 }
 
 void GuestLoop::WatchSleeper() {
-  if (is_parked_ || (guests_.empty() && started_.empty())) {
+  if (is_parked_) {
     Ignore(uv_poll_stop(&poll_));
     return;
   }

@@ -3,6 +3,7 @@
 // libuv has the process's signal handlers, and writes what arrives to every one of its loops that
 // asks for it. A loop of our own, which has nothing else, is turned whenever its descriptor is
 // ready: so no handler of libuv's is replaced, and Node's loop gets the same signals when it turns.
+#include <sys/epoll.h>
 #include <uv.h>
 
 #include <algorithm>
@@ -33,7 +34,11 @@ class SignalLoop {
   }
 
   ~SignalLoop() {
-    if (!is_open_) return;
+    // Before anything else: libuv keeps a list of these for the whole process.
+    for (const auto& handle : handles_) {
+      if (handle != nullptr) Ignore(uv_signal_stop(handle.get()));
+    }
+    if (!is_open_ || !Turn()) return;
     const auto close = [](uv_handle_t* handle, void*) { uv_close(handle, nullptr); };
     uv_walk(&loop_, close, nullptr);
     Ignore(uv_run(&loop_, UV_RUN_DEFAULT));
@@ -54,6 +59,7 @@ class SignalLoop {
       made->data = this;
       handle = std::move(made);
     }
+    if (!Turn()) return -EBADF;
     const int result = uv_signal_start(
         handle.get(),
         [](uv_signal_t* signal, int caught) {
@@ -61,8 +67,7 @@ class SignalLoop {
         },
         number);
     // libuv adds its pipe to the descriptor when the loop turns.
-    Turn();
-    return result;
+    return Turn() ? result : -EBADF;
   }
 
   void Unwatch(int number) {
@@ -73,7 +78,7 @@ class SignalLoop {
 
   // Writes the numbers of signals that have arrived, and returns how many.
   int Take(const Integers& numbers) {
-    Turn();
+    if (!Turn()) return 0;
     const size_t count = std::min(caught_.size(), numbers.length);
     std::copy_n(caught_.begin(), count, numbers.data);
     caught_.erase(caught_.begin(), caught_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -83,7 +88,13 @@ class SignalLoop {
  private:
   SignalLoop() = default;
 
-  void Turn() { Ignore(uv_run(&loop_, UV_RUN_NOWAIT)); }
+  // False where others have closed the loop's descriptor: libuv would abort.
+  bool Turn() {
+    epoll_event event{};
+    if (epoll_wait(fd(), &event, 1, 0) < 0) return false;
+    Ignore(uv_run(&loop_, UV_RUN_NOWAIT));
+    return true;
+  }
 
   uv_loop_t loop_{};
   uv_idle_t idle_{};

@@ -8,6 +8,8 @@ import path from 'node:path';
 
 import fc from 'fast-check';
 
+import { DefaultSocketMap } from '../../lib/maps';
+
 import { nativeFace } from './native';
 import { publicFace } from './public';
 import { Unexpected } from './steps';
@@ -43,6 +45,10 @@ const face = FACES[faceName as keyof typeof FACES](next);
 const history = fc.sample(face.steps, { seed: Number(seed), numRuns: Number(calls) });
 
 async function main(): Promise<void> {
+  // What a thread's maps share is opened before there are numbers that the fuzzer closes twice.
+  const map = new DefaultSocketMap();
+  map.callIn(0, () => map.close());
+  await map.run();
   // Ends waits inside Node's loop.
   const pulse = setInterval(() => undefined, 1);
   while (taken < history.length) {

@@ -104,6 +104,30 @@ onEverySystemMap('run() inside Node’s loop', (map) => {
     expect(await linesOf(program)).toEqual(['waited']);
   });
 
+  test('closing a descriptor that libuv watches for the maps does not end the process', async () => {
+    const program = scriptOn(
+      map(),
+      `
+      const fs = require('node:fs');
+      const instances = () => fs.readdirSync('/proc/self/fd').filter((fd) => {
+        try { return fs.readlinkSync('/proc/self/fd/' + fd).includes('eventpoll'); } catch {}
+      });
+      const before = instances();
+      const runOnce = async () => {
+        const map = new DefaultSocketMap();
+        map.callIn(0, () => map.close());
+        await map.run().finally(() => map.close());
+      };
+      (async () => {
+        await runOnce();
+        for (const fd of instances()) if (!before.includes(fd)) fs.closeSync(Number(fd));
+        await runOnce().catch((error) => say(error.code));
+        setTimeout(() => say('goes on'), 20);
+      })();`,
+    );
+    expect((await linesOf(program)).at(-1)).toBe('goes on');
+  });
+
   test('a loop that is turned with UV_RUN_NOWAIT does not wait', async () => {
     const program = scriptOn(
       map(),
