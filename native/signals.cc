@@ -91,7 +91,7 @@ class SignalLoop {
   // False where others have closed the loop's descriptor: libuv would abort.
   bool Turn() {
     epoll_event event{};
-    if (epoll_wait(fd(), &event, 1, 0) < 0) return false;
+    if (epoll_pwait(fd(), &event, 1, 0, nullptr) < 0) return false;
     Ignore(uv_run(&loop_, UV_RUN_NOWAIT));
     return true;
   }

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { constants as fs, openSync, readSync, writeSync } from 'node:fs';
 
-import { AcceptHandler, constants, Handler, IOHandler, Socket } from '../../lib';
+import { AcceptHandler, constants, DefaultSocketMap, Handler, IOHandler, Socket } from '../../lib';
 import { binding } from '../../lib/system/binding';
 import { flagsOf, Workshop } from '../support/descriptors';
 import { onEverySystemMap } from '../support/maps';
@@ -10,6 +10,13 @@ import { Program, root } from '../support/processes';
 import { Recorder } from '../support/recorder';
 import { createSocket, tcpPair } from '../support/streams';
 import { expectQuiet, turnUntil, until } from '../support/turns';
+
+// What a thread's maps share is opened before there are numbers that two may close.
+beforeAll(async () => {
+  const map = new DefaultSocketMap();
+  map.callIn(0, () => map.close());
+  await map.run();
+});
 
 let shop: Workshop;
 beforeEach(() => (shop = new Workshop()));
