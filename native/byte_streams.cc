@@ -13,20 +13,10 @@
 #include <cerrno>
 
 #include "environment.h"
+#include "retry.h"
 
 namespace asynchia {
 namespace {
-
-constexpr size_t kMostBytes = INT32_MAX & ~4095;
-
-template <typename Call>
-int Retry(Call call) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0) return static_cast<int>(result);
-    if (errno != EINTR) return -errno;
-  }
-}
 
 bool IsHungUp(int fd, int bits = POLLHUP) {
   pollfd entry{fd, 0, 0};

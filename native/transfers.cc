@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "environment.h"
+#include "retry.h"
 
 namespace asynchia {
 namespace {
@@ -24,18 +25,6 @@ enum TransferField : size_t { kFd, kOffset, kLength, kResult, kTransferFields };
 
 // The C library's recv and send are points of cancellation, and pay for it with two atomic
 // exchanges each as soon as there is a second thread, as there always is in Node. Hence syscall(2).
-template <typename Call>
-int Retry(Call call) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0) return static_cast<int>(result);
-    if (errno != EINTR) return -errno;
-  }
-}
-
-// The kernel transfers no more in one call (MAX_RW_COUNT), and an int holds no more.
-constexpr size_t kMostBytes = INT32_MAX & ~4095;
-
 int Receive(int fd, uint8_t* data, size_t length, int flags) {
   length = std::min(length, kMostBytes);
   return Retry([&] {

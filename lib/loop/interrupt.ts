@@ -11,7 +11,7 @@ import type { Kernel, SignalSource } from '../system/kernel';
 
 import { isHandled, takeSignals } from './signals';
 
-/** While something is pending that Node's loop would take, nothing else may interrupt the wait. */
+/** The longest wait while Node's loop has something pending: libuv may not notify of more. */
 const PENDING_WAIT_MS = 100;
 
 const numbers = os.constants.signals;

@@ -32,7 +32,7 @@ const BYTE_STREAMS: readonly DescriptorKind[] = [
   'terminal or other character device',
 ];
 
-/** What a descriptor is. One that is not open counts as a socket, whose calls say so. */
+/** What a descriptor is. A closed one counts as a socket: its calls fail with EBADF. */
 export function kindOf(fd: number): DescriptorKind {
   const type = binding.fileType(fd);
   return type < 0 ? 'socket' : (KINDS[type] ?? 'descriptor without a stream of bytes');

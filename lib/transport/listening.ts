@@ -57,7 +57,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
       return;
     }
     this.#isShutDown = (bits & ENDING) !== 0;
-    // A TCP listener is told by POLLHUP alone, and accepting says which error it is.
+    // Of a TCP listener the kernel reports POLLHUP alone; accept(2) returns the error.
     this.readyToAccept(this.#isShutDown ? bits | POLLIN : bits);
   }
 
@@ -173,7 +173,7 @@ export class ListeningTransport extends Transport<AcceptOwner> {
     checkInteger('acceptsPerTurn', this.owner.acceptsPerTurn, 1);
   }
 
-  /** The file that it makes goes when the socket is closed, whoever closes it. */
+  /** The file that it makes is removed when the socket is closed, by whatever call. */
   #bindSocket(socket: SocketSurface, address: SocketAddress): void {
     const { kernel } = this.loop;
     try {

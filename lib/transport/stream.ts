@@ -164,7 +164,7 @@ export class StreamTransport extends EndingTransport<IdleOwner> {
       return;
     }
     if (bits & POLLPRI && this.#wantsUrgent()) {
-      // A change notification (proc(5), sysfs(5)) is told once by the kernel itself, or until read.
+      // The kernel reports a change notification once, or until it is read. proc(5), sysfs(5)
       if (!isNoSocket(this.socket)) this.flags |= urgentNotified;
       this.loop.interestChanged(this);
       this.callbacks.exceptObj(this.owner);

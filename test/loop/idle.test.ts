@@ -3,6 +3,7 @@ import { Program, isInstalled } from '../support/processes';
 import { scriptOn } from '../support/scripts';
 import { until } from '../support/turns';
 
+// Skipped with a message where it is not installed; under ASYNCHIA_ALL_TOOLS=1 that is an error.
 const describeTraced = isInstalled('strace') ? describe : describe.skip;
 
 describeTraced('traced', () => {
